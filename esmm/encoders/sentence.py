@@ -1,0 +1,63 @@
+"""Encoders of sentence-transformers: text models, and CLIP-like models that take photos too."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esmm.encoders.base import EncoderInfo, Modality
+from esmm.encoders.resolve import find_model, revision_of
+from esmm.errors import EncoderError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from esmm.encoders.base import Matrix
+
+# No token is longer than this on average, so cutting here loses nothing and spares tokenising a megabyte.
+_CHARACTERS_PER_TOKEN = 16
+
+
+class SentenceEncoder:
+    """A sentence-transformers model by name or folder."""
+
+    def __init__(self, name: str, *, device: str = "cpu", batch: int = 32) -> None:
+        folder = find_model(name)
+        self._model = _open(name, folder, device)
+        self._batch = batch
+        identity = name if not Path(name).expanduser().is_dir() else Path(name).expanduser().resolve().name
+        dims = int(self._model.encode(["dims"], show_progress_bar=False).shape[1])
+        takes: tuple[Modality, ...] = ("text", "photo") if _takes_photos(self._model) else ("text",)
+        self.info = EncoderInfo(identity, revision_of(folder), dims, identity, takes)
+
+    def encode(self, items: "Sequence[str] | Sequence[Image]") -> "Matrix":
+        """Return one row of length 1 for each item: float32, shape (len(items), dims)."""
+        longest = (self._model.max_seq_length or 512) * _CHARACTERS_PER_TOKEN
+        cut: list[Any] = [item[:longest] if isinstance(item, str) else item for item in items]
+        matrix: Matrix = self._model.encode(
+            cut, batch_size=self._batch, show_progress_bar=False, normalize_embeddings=True, convert_to_numpy=True
+        )
+        return matrix.astype("float32", copy=False)
+
+
+def _open(name: str, folder: Path, device: str) -> Any:
+    try:
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging as transformers_logging
+    except ImportError:
+        raise EncoderError(
+            f"{name} needs sentence-transformers, which is not installed", 'pip install "esmm[models]"'
+        ) from None
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    try:
+        return SentenceTransformer(str(folder), device=device)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise EncoderError(f"{folder} does not load as a sentence-transformers model: {error}",
+                           "the folder must hold what SentenceTransformer.save wrote") from None  # fmt: skip
+
+
+def _takes_photos(model: Any) -> bool:
+    if hasattr(model, "modalities"):  # sentence-transformers 5.2 and later say it themselves
+        return "image" in model.modalities
+    return any(hasattr(module, "processor") and "CLIP" in type(module).__name__ for module in model)

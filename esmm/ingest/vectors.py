@@ -1,0 +1,93 @@
+"""The vector cache: what an encoder has once made of a content is not made again, also after a crash."""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esmm.errors import EsmmError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from esmm.encoders import Encoder, EncoderInfo
+
+_SQL_VARIABLES = 500
+
+
+def content_key(content: str | bytes) -> bytes:
+    """Return the 16-byte key of a text or of the bytes of a photo."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).digest()[:16]
+
+
+class VectorCache:
+    """Vectors by (encoder, content) in one SQLite file. Used from one thread; several processes may share the file."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, content BLOB, vector BLOB,"
+                " PRIMARY KEY (encoder, content)) WITHOUT ROWID"
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise EsmmError(f"vector cache {path} cannot be used: {error}",
+                            "delete the file, or set ESMM_CACHE to another folder") from None  # fmt: skip
+
+    def get(self, encoder: "EncoderInfo", keys: Sequence[bytes]) -> "dict[bytes, NDArray[np.float32]]":
+        """Return the vectors that are known, by key."""
+        import numpy as np
+
+        found: dict[bytes, NDArray[np.float32]] = {}
+        for start in range(0, len(keys), _SQL_VARIABLES):
+            part = keys[start : start + _SQL_VARIABLES]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT content, vector FROM vectors WHERE encoder = ? AND content IN ({marks})"  # noqa: S608
+            for key, blob in self._db.execute(query, (_name(encoder), *part)):
+                found[key] = np.frombuffer(blob, dtype=np.float32)
+        return found
+
+    def put(self, encoder: "EncoderInfo", vectors: "dict[bytes, NDArray[np.float32]]") -> None:
+        """Keep vectors by key."""
+        rows = [(_name(encoder), key, vector.tobytes()) for key, vector in vectors.items()]
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def __enter__(self) -> "VectorCache":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: "TracebackType | None") -> None:  # fmt: skip
+        self.close()
+
+
+def encode_cached(
+    encoder: "Encoder", cache: VectorCache, items: dict[bytes, Any], load: Callable[[Any], Any] = lambda item: item
+) -> "tuple[dict[bytes, NDArray[np.float32]], int]":
+    """Return the vector of each item by key, and how many of them had to be encoded.
+
+    ``load`` turns an item into what the encoder takes; it is called only for items not in the cache.
+    """
+    vectors = cache.get(encoder.info, list(items))
+    missing = [key for key in items if key not in vectors]
+    if missing:
+        made = dict(zip(missing, encoder.encode([load(items[key]) for key in missing]), strict=True))
+        cache.put(encoder.info, made)
+        vectors |= made
+    return vectors, len(missing)
+
+
+def _name(encoder: "EncoderInfo") -> str:
+    return f"{encoder.id}@{encoder.revision}/{encoder.dims}"

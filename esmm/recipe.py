@@ -1,0 +1,215 @@
+"""The recipe: what the index holds, how products become vectors, how a search is put together.
+
+A recipe is a TOML file that a person edits (``esmm init`` writes the first one). It is checked as a whole:
+every fault is reported at once, with its line.
+"""
+
+import os
+import re
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from esmm.errors import RecipeError
+from esmm.toml_lines import line_of
+
+INDEX_TYPES = Literal["flat", "int8_flat", "int4_flat", "bbq_flat", "hnsw", "int8_hnsw", "int4_hnsw", "bbq_hnsw"]
+FieldType = Literal["text", "keyword", "long", "double", "boolean", "date", "photo"]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CatalogueField(_Part):
+    """One field of the catalogue: its Elasticsearch type and the part it plays."""
+
+    type: FieldType
+    boost: Weight = 1.0
+    embed: Weight = 0.0
+    facet: bool = False
+
+    @model_validator(mode="after")
+    def _plays_a_possible_part(self) -> "CatalogueField":
+        if self.embed and self.type not in ("text", "keyword"):
+            raise ValueError(f"embed needs type text or keyword, not {self.type}")
+        if self.facet and self.type == "photo":
+            raise ValueError("a photo cannot be a facet")
+        return self
+
+
+class Index(_Part):
+    """The index: ``name`` is the alias that searches use; each load makes a version of its own behind it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,199}$")]
+    id: str = "id"
+    analyzer: str = "english"
+    shards: Annotated[int, Field(ge=1, le=1024)] = 1
+    replicas: Annotated[int, Field(ge=0, le=32)] = 0
+
+
+class VectorField(_Part):
+    """One dense vector: the encoder that makes it and the field that holds it."""
+
+    model: str
+    vector: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    weights: str | None = None
+    index_type: INDEX_TYPES = "int8_hnsw"
+
+    @cached_property
+    def weights_path(self) -> Path | None:
+        """The weights file, with environment variables and ``~`` filled in."""
+        return Path(os.path.expandvars(self.weights)).expanduser() if self.weights else None
+
+
+class TextVector(VectorField):
+    """The vector of a product's text."""
+
+    model: str = "all-MiniLM-L6-v2"
+    vector: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "text_vector"
+
+
+class ImageVector(VectorField):
+    """The vector of a product's photos (their mean where there are several)."""
+
+    model: str = "mobilenet_v2"
+    vector: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "image_vector"
+    photos: tuple[str, ...] = ()  # folders and zip files to look in, beside the catalogue's own folder
+
+
+class Search(_Part):
+    """The keyword query that esmm writes where the shop has none, and how many candidates a search gathers."""
+
+    form: Literal["combined_fields", "best_fields", "cross_fields", "most_fields"] = "combined_fields"
+    operator: Literal["or", "and"] = "or"
+    k: Annotated[int, Field(ge=1, le=10_000)] = 100
+    num_candidates: Annotated[int, Field(ge=1, le=10_000)] = 150
+    depth: Annotated[int, Field(ge=1, le=10_000)] = 200
+    window: Annotated[int, Field(ge=1, le=10_000)] = 500
+
+    @model_validator(mode="after")
+    def _candidates_fit(self) -> "Search":
+        if self.k > self.num_candidates:
+            raise ValueError(f"k ({self.k}) must not be above num_candidates ({self.num_candidates})")
+        if self.window < 2 * self.k + self.depth:
+            raise ValueError(f"window ({self.window}) must hold k of both vectors and the keyword depth: at least "
+                             f"{2 * self.k + self.depth}")  # fmt: skip
+        return self
+
+
+class FusionWeights(_Part):
+    """Untuned fusion: a weight a clause, and the saturation constant of the keyword score.
+
+    ``saturation`` left out means: the constant that the load measured on the index itself.
+    """
+
+    keyword: Weight = 1.0
+    text: Weight = 1.0
+    image: Weight = 1.0
+    saturation: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
+class Recipe(_Part):
+    """A whole recipe. ``source`` names the file it came from."""
+
+    index: Index
+    fields: dict[str, CatalogueField]
+    text: TextVector | None = None
+    image: ImageVector | None = None
+    search: Search = Search()
+    fusion: FusionWeights = FusionWeights()
+    _source: str = PrivateAttr(default="recipe")
+
+    @property
+    def source(self) -> str:
+        """The file this recipe was read from."""
+        return self._source
+
+    def named(self, *types: FieldType) -> list[str]:
+        """Return the names of the fields of these types, in the order of the recipe."""
+        return [name for name, field in self.fields.items() if field.type in types]
+
+    def vectors(self) -> dict[str, VectorField]:
+        """Return the vector fields by the name of their clause."""
+        return {clause: part for clause, part in (("text", self.text), ("image", self.image)) if part}
+
+    def facets(self) -> dict[str, str]:
+        """Return facet and filter fields, each with the field of the index that holds its exact values."""
+        exact = {name: name for name in self.named("keyword", "long", "double", "boolean", "date")}
+        return exact | {n: f"{n}.raw" for n, field in self.fields.items() if field.type == "text" and field.facet}
+
+    def searched(self) -> dict[str, float]:
+        """Return the fields of the keyword query with their boosts."""
+        return {n: self.fields[n].boost for n in self.named("text") if self.fields[n].boost > 0}
+
+    def embedded(self) -> dict[float, list[str]]:
+        """Return the fields of the text vector by weight, heaviest first: one passage for each weight."""
+        weights = sorted({field.embed for field in self.fields.values() if field.embed}, reverse=True)
+        return {w: [n for n, field in self.fields.items() if field.embed == w] for w in weights}
+
+
+def parse(text: str, *, source: str = "recipe") -> Recipe:
+    """Read a recipe from TOML text. Raises RecipeError with every fault and its line."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(source, [f"not TOML: {error}"], "mend the line named") from None
+    faults: list[tuple[int | None, str]] = []
+    recipe: Recipe | None = None
+    try:
+        recipe = Recipe.model_validate(raw)
+    except ValidationError as error:
+        faults = [(line_of(text, fault["loc"]), _sentence(dict(fault))) for fault in error.errors()]
+    faults += [(line_of(text, where), why) for where, why in _cross_faults(raw)]
+    if faults or recipe is None:
+        lines = [f"line {line}: {why}" if line else why for line, why in sorted(faults, key=lambda f: f[0] or 0)]
+        raise RecipeError(source, lines, "the commented default shows every setting: esmm init --print")
+    recipe._source = source
+    return recipe
+
+
+def load(path: str | Path) -> Recipe:
+    """Read the recipe in a file. Raises RecipeError."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise RecipeError(str(path), [f"cannot be read: {reason}"], "esmm init CATALOGUE writes one") from None
+    return parse(text, source=str(path))
+
+
+def _sentence(fault: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in fault["loc"]) or "recipe"
+    if fault["type"] == "extra_forbidden":
+        return f"{where} is no setting"
+    if fault["type"] == "missing":
+        return f"{where} is missing"
+    message = re.sub(r"^Value error, ", "", fault["msg"])
+    return f"{where}: {message[0].lower()}{message[1:]}"
+
+
+def _cross_faults(raw: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    """Find what is wrong between parts, on the raw tables, so that it is told beside the faults within parts."""
+    tables = {name: raw[name] if isinstance(raw.get(name), dict) else {} for name in ("fields", "text", "image")}
+    fields = {name: field for name, field in tables["fields"].items() if isinstance(field, dict)}
+    types = {name: field.get("type") for name, field in fields.items()}
+    found: list[tuple[tuple[str, ...], str]] = []
+    if "fields" in raw and "text" not in types.values():
+        found.append((("fields",), "fields: none has type text, so there is nothing to search"))
+    if "text" in raw and not any(field.get("embed") for field in fields.values()):
+        found.append((("text",), "text: no field has embed, so there is no text to make vectors of"))
+    if "image" in raw and "photo" not in types.values():
+        found.append((("image",), "image: no field has type photo"))
+    vectors = {part: tables[part].get("vector", f"{part}_vector") for part in ("text", "image") if part in raw}
+    if len(set(vectors.values())) < len(vectors):
+        found.append((("image", "vector"), f"image.vector: {vectors['image']} is the text vector already"))
+    found += [
+        ((part, "vector"), f"{part}.vector: {name} is a catalogue field already")
+        for part, name in vectors.items()
+        if name in fields
+    ]
+    return found
