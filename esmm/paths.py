@@ -1,0 +1,42 @@
+"""Where esmm keeps things on this machine: data (nodes and their indices) and cache (what can be fetched again)."""
+
+import os
+from pathlib import Path
+
+
+def data_dir() -> Path:
+    """Return the folder for what must not be lost; ``ESMM_DATA`` overrides it. It may be missing."""
+    return _folder("ESMM_DATA", "/var/lib/esmm", "user_data_path")
+
+
+def cache_dir() -> Path:
+    """Return the folder for what can be fetched or computed again; ``ESMM_CACHE`` overrides it. It may be missing."""
+    return _folder("ESMM_CACHE", "/var/cache/esmm", "user_cache_path")
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder with its parents and return it; what root creates can be entered by every user."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    if is_root():
+        for folder in missing:
+            folder.chmod(0o755)
+    return path
+
+
+def is_root() -> bool:
+    """Say whether this process runs as root (never on Windows)."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _folder(variable: str, for_root: str, kind: str) -> Path:
+    given = os.environ.get(variable)
+    if given:
+        return Path(given).expanduser().absolute()
+    if is_root():
+        # Elasticsearch refuses root, so another user starts it, who cannot enter root's home.
+        return Path(for_root)
+    import platformdirs
+
+    folder: Path = getattr(platformdirs, kind)("esmm", appauthor=False)
+    return folder
