@@ -14,7 +14,7 @@ from esmm.errors import NodeError
 from esmm.node import docker, process
 from esmm.node.archive import version_of
 from esmm.node.choice import SOURCES, Wish, first_that_works, ways
-from esmm.node.launch import Plan, launch, wait_ready
+from esmm.node.launch import Plan, start, wait_ready
 from esmm.node.probe import choose_port, version_at
 from esmm.node.sources import Progress
 from esmm.node.state import Node, Remembered, load, save
@@ -104,7 +104,7 @@ def _running(remembered: Remembered | None) -> Node | None:
 def _start_local(source: str, home: Path, at: tuple[Path, int], progress: Progress) -> Node:
     plan = Plan(home, version_of(home), *at)
     progress(f"starting Elasticsearch {plan.version} at {plan.url}", None, None)
-    pid = launch(plan)
+    pid = start(plan)
     mark = process.birth(pid)
     node = Node(plan.url, plan.version, source, home, plan.data, pid, plan.log)
     save(plan.data, Remembered(node, mark))

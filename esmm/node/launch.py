@@ -48,7 +48,7 @@ class Plan:
         return self.data / "logs" / "console.log"
 
 
-def launch(plan: Plan) -> int:
+def start(plan: Plan) -> int:
     """Start the node of ``plan`` and return its process number; it does not answer yet."""
     java = find_java(plan.version, plan.home)
     who = process.account()
@@ -176,8 +176,8 @@ def _unwritable(data: Path, name: str) -> NodeError:
 
 
 def _crashed(plan: Plan) -> NodeError:
-    shown = process.tail(plan.log)
-    remedies = [remedy for pattern, remedy in _REMEDIES.items() if re.search(pattern, shown, re.IGNORECASE)]
+    shown, searched = process.tail(plan.log), process.tail(plan.log, 100)
+    remedies = [remedy for pattern, remedy in _REMEDIES.items() if re.search(pattern, searched, re.IGNORECASE)]
     return NodeError(
         f"Elasticsearch {plan.version} stopped while starting; the end of {plan.log}:\n{shown}",
         remedies[0] if remedies else "read the log; `esmm up` with another data folder starts from nothing",

@@ -134,8 +134,9 @@ def _stat(folder: Path) -> list[str] | None:
 
 
 def tail(log: Path, lines: int = 12) -> str:
-    """Return the last lines of a log, indented; empty where there is none."""
+    """Return the last lines of a log, indented and without the frames of Java's traces; empty where there is none."""
     if not log.exists():
         return ""
     text = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(f"    {line[:300]}" for line in text[-lines:])
+    telling = [line for line in text if line.strip() and not line.startswith("\tat ")]
+    return "\n".join(f"    {line[:300]}" for line in telling[-lines:])

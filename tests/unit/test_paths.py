@@ -1,0 +1,33 @@
+"""Folders of this machine."""
+
+from pathlib import Path
+
+import pytest
+
+from esmm import paths
+
+
+def test_environment_overrides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ESMM_DATA", str(tmp_path / "d"))
+    monkeypatch.setenv("ESMM_CACHE", "~/c")
+    assert paths.data_dir() == tmp_path / "d"
+    assert paths.cache_dir() == Path.home() / "c"
+
+
+def test_defaults_suit_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ESMM_DATA", raising=False)
+    monkeypatch.delenv("ESMM_CACHE", raising=False)
+    assert paths.data_dir() != paths.cache_dir()
+    for folder in (paths.data_dir(), paths.cache_dir()):
+        assert folder.is_relative_to(Path("/var") if paths.is_root() else Path.home())
+
+
+def test_made_folders_can_be_entered_by_others_only_when_root_made_them(tmp_path: Path) -> None:
+    import os
+
+    before = os.umask(0o077)
+    try:
+        made = paths.make_folder(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    assert {folder.stat().st_mode & 0o777 for folder in (made, made.parent)} == {0o755 if paths.is_root() else 0o700}
