@@ -1,0 +1,1 @@
+"""From a catalogue line to a stored document: read, check, encode, load."""
