@@ -44,7 +44,9 @@ class Connection:
         return "the cloud deployment" if self.cloud_id else _without_credentials(self.url or DEFAULT_URL)
 
 
-def connection(env: Mapping[str, str] = os.environ, *, env_file: str | Path = ".env", **flags: str | None) -> Connection:
+def connection(
+    env: Mapping[str, str] = os.environ, *, env_file: str | Path = ".env", **flags: str | None
+) -> Connection:
     """Gather the connection from flags, then the environment, then an ``.env`` file; the first that says it counts."""
     from dotenv import dotenv_values
 
@@ -113,9 +115,15 @@ class Capabilities:
         """Return each strategy with the reason it cannot be used here, or an empty text where it can."""
         exact = "" if self.painless else "the server has no painless scripts"
         licence = "" if self.paid else f"needs an Enterprise or trial licence, not {self.licence}"
-        modules = {name: "" if name in self.modules else f"the server lacks the module {name}" for name in ("rank-rrf",)}
+        modules = {
+            name: "" if name in self.modules else f"the server lacks the module {name}" for name in ("rank-rrf",)
+        }
         linear = "" if self.version >= (8, 18, 0) else "needs Elasticsearch 8.18"
-        return {"exact": exact, "rrf": licence or modules["rank-rrf"], "linear": linear or licence or modules["rank-rrf"]}
+        return {
+            "exact": exact,
+            "rrf": licence or modules["rank-rrf"],
+            "linear": linear or licence or modules["rank-rrf"],
+        }
 
     def __str__(self) -> str:
         return ".".join(map(str, self.version))

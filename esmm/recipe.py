@@ -63,7 +63,7 @@ class VectorField(_Part):
     @cached_property
     def weights_path(self) -> Path | None:
         """The weights file, with environment variables and ``~`` filled in."""
-        return Path(os.path.expandvars(self.weights)).expanduser() if self.weights else None
+        return _filled_in(self.weights) if self.weights else None
 
 
 class TextVector(VectorField):
@@ -78,7 +78,12 @@ class ImageVector(VectorField):
 
     model: str = "mobilenet_v2"
     vector: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "image_vector"
-    photos: tuple[str, ...] = ()  # folders and zip files to look in, beside the catalogue's own folder
+    photos: tuple[str, ...] = ()
+
+    @property
+    def photo_places(self) -> list[Path]:
+        """Folders and zip files to look for photos in, beside the catalogue's own folder."""
+        return [_filled_in(place) for place in self.photos]
 
 
 class Search(_Part):
@@ -123,11 +128,17 @@ class Recipe(_Part):
     search: Search = Search()
     fusion: FusionWeights = FusionWeights()
     _source: str = PrivateAttr(default="recipe")
+    _text: str = PrivateAttr(default="")
 
     @property
     def source(self) -> str:
         """The file this recipe was read from."""
         return self._source
+
+    def line(self, *path: str) -> str:
+        """Return ``line 7: `` for a setting of this recipe, or nothing where its text is not at hand."""
+        number = line_of(self._text, path)
+        return f"line {number}: " if number else ""
 
     def named(self, *types: FieldType) -> list[str]:
         """Return the names of the fields of these types, in the order of the recipe."""
@@ -168,7 +179,7 @@ def parse(text: str, *, source: str = "recipe") -> Recipe:
     if faults or recipe is None:
         lines = [f"line {line}: {why}" if line else why for line, why in sorted(faults, key=lambda f: f[0] or 0)]
         raise RecipeError(source, lines, "the commented default shows every setting: esmm init --print")
-    recipe._source = source
+    recipe._source, recipe._text = source, text
     return recipe
 
 
@@ -182,12 +193,18 @@ def load(path: str | Path) -> Recipe:
     return parse(text, source=str(path))
 
 
+def _filled_in(place: str) -> Path:
+    return Path(os.path.expandvars(place)).expanduser()
+
+
 def _sentence(fault: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in fault["loc"]) or "recipe"
     if fault["type"] == "extra_forbidden":
         return f"{where} is no setting"
     if fault["type"] == "missing":
         return f"{where} is missing"
+    if fault["type"] == "string_pattern_mismatch":
+        return f"{where}: {fault['input']!r} is no such name (it must match {fault['ctx']['pattern']})"
     message = re.sub(r"^Value error, ", "", fault["msg"])
     return f"{where}: {message[0].lower()}{message[1:]}"
 

@@ -18,7 +18,7 @@ def weighted_mean(parts: "list[tuple[float, Vector]]") -> "Vector | None":
 
     if not parts:
         return None
-    mean = np.sum([weight * vector for weight, vector in parts], axis=0, dtype=np.float32)
+    mean: Vector = np.stack([weight * vector for weight, vector in parts]).sum(axis=0)
     length = float(np.linalg.norm(mean))
     return None if length < 1e-6 else (mean / length).astype(np.float32)
 

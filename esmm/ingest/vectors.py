@@ -2,9 +2,10 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from esmm.errors import EsmmError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from esmm.encoders import Encoder, EncoderInfo
+    from esmm.encoders import EncoderInfo
 
 _SQL_VARIABLES = 500
 
@@ -25,12 +26,14 @@ def content_key(content: str | bytes) -> bytes:
 
 
 class VectorCache:
-    """Vectors by (encoder, content) in one SQLite file. Used from one thread; several processes may share the file."""
+    """Vectors by (encoder, content) in one SQLite file, which threads and processes may share."""
 
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None,
+                                       check_same_thread=False)  # fmt: skip
+            self._lock = threading.Lock()
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute(
@@ -50,16 +53,18 @@ class VectorCache:
             part = keys[start : start + _SQL_VARIABLES]
             marks = ",".join("?" * len(part))
             query = f"SELECT content, vector FROM vectors WHERE encoder = ? AND content IN ({marks})"  # noqa: S608
-            for key, blob in self._db.execute(query, (_name(encoder), *part)):
-                found[key] = np.frombuffer(blob, dtype=np.float32)
+            with self._lock:
+                rows = self._db.execute(query, (_name(encoder), *part)).fetchall()
+            found |= {key: np.frombuffer(blob, dtype=np.float32) for key, blob in rows}
         return found
 
     def put(self, encoder: "EncoderInfo", vectors: "dict[bytes, NDArray[np.float32]]") -> None:
         """Keep vectors by key."""
         rows = [(_name(encoder), key, vector.tobytes()) for key, vector in vectors.items()]
-        self._db.execute("BEGIN")
-        self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
-        self._db.execute("COMMIT")
+        with self._lock:
+            self._db.execute("BEGIN")
+            self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            self._db.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""
@@ -71,22 +76,6 @@ class VectorCache:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: "TracebackType | None") -> None:  # fmt: skip
         self.close()
-
-
-def encode_cached(
-    encoder: "Encoder", cache: VectorCache, items: dict[bytes, Any], load: Callable[[Any], Any] = lambda item: item
-) -> "tuple[dict[bytes, NDArray[np.float32]], int]":
-    """Return the vector of each item by key, and how many of them had to be encoded.
-
-    ``load`` turns an item into what the encoder takes; it is called only for items not in the cache.
-    """
-    vectors = cache.get(encoder.info, list(items))
-    missing = [key for key in items if key not in vectors]
-    if missing:
-        made = dict(zip(missing, encoder.encode([load(items[key]) for key in missing]), strict=True))
-        cache.put(encoder.info, made)
-        vectors |= made
-    return vectors, len(missing)
 
 
 def _name(encoder: "EncoderInfo") -> str:

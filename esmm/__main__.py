@@ -1,0 +1,5 @@
+"""``python -m esmm`` is the command line."""
+
+from esmm.cli import main
+
+main()

@@ -1,0 +1,111 @@
+"""``esmm doctor``: one table that says what is well and what to do about the rest."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from esmm.cli.common import connection_options, device_option, find_server, load_recipe, open_cluster, recipe_option
+from esmm.errors import EsmmError
+
+if TYPE_CHECKING:
+    from esmm.cli.common import Cluster
+    from esmm.recipe import Recipe
+
+
+class Finding(NamedTuple):
+    """One row: what was looked at, whether it is well (None: for information), what was found, the remedy."""
+
+    what: str
+    well: bool | None
+    found: str
+    remedy: str = ""
+
+
+@click.command()
+@recipe_option
+@device_option
+@connection_options
+def doctor(recipe_path: str, device: str, **flags: Any) -> None:
+    """Check server, licence, strategies, recipe, encoders and index; exit code 1 where something is wrong."""
+    from rich.table import Table
+
+    from esmm.cli.tables import console
+
+    findings = list(_examine(recipe_path, device, flags))
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("", "what", "found", "what to do"):
+        table.add_column(name, overflow="fold")
+    marks = {True: "[green]ok", False: "[red]fault", None: "-"}
+    for finding in findings:
+        table.add_row(marks[finding.well], finding.what, finding.found, finding.remedy)
+    console().print(table)
+    raise click.exceptions.Exit(1 if any(finding.well is False for finding in findings) else 0)
+
+
+def _examine(recipe_path: str, device: str, flags: dict[str, Any]) -> Iterator[Finding]:
+    found: dict[str, Any] = {}
+    yield from _step("server", lambda: found.setdefault("server", open_cluster(find_server(flags))), _server)
+    yield from _step("recipe", lambda: found.setdefault("recipe", load_recipe(recipe_path)), _recipe)
+    if recipe := found.get("recipe"):
+        yield from _encoders(recipe, device)
+    if recipe and (server := found.get("server")):
+        yield from _step("index", lambda: _index(recipe, server), iter)
+
+
+def _step(what: str, look: Callable[[], Any], rows: Callable[[Any], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from rows(look())
+    except EsmmError as error:
+        yield Finding(what, False, error.message, error.hint)
+
+
+def _server(server: "Cluster") -> Iterator[Finding]:
+    yield Finding("server", True, f"Elasticsearch {server.can} at {server.where.where}")
+    yield Finding("licence", None, server.can.licence)
+    for name, reason in server.can.strategies().items():
+        yield Finding(f"strategy {name}", True if not reason else None, reason or "can be used")
+
+
+def _recipe(recipe: "Recipe") -> Iterator[Finding]:
+    yield Finding("recipe", True, f"{recipe.source}: {len(recipe.fields)} fields, index {recipe.index.name}")
+
+
+def _encoders(recipe: "Recipe", device: str) -> Iterator[Finding]:
+    from esmm.encoders import load_encoders
+
+    loaded, faults = load_encoders(recipe, device=device)
+    for clause, encoder in loaded.items():
+        yield Finding(f"{clause} encoder", True, f"{encoder.info}, takes {' and '.join(encoder.info.takes)}")
+    for clause, fault in faults.items():
+        yield Finding(f"{clause} encoder", False, fault.message, fault.hint)
+
+
+def _index(recipe: "Recipe", server: "Cluster") -> list[Finding]:
+    from esmm.cluster import named_errors
+    from esmm.index_meta import meta_of
+    from esmm.ingest import index
+
+    with named_errors(server.where):
+        known = index.versions(server.client, recipe.index.name)
+        if not known.current:
+            return [Finding("index", False, f"{known.alias} is not loaded", "esmm ingest CATALOGUE")]
+        meta = meta_of(server.client, known.current)
+        health = server.client.cluster.health(index=known.current)["status"]
+        count = server.client.count(index=known.current)["count"]
+        rows = [Finding("index", health != "red", f"{known.alias} -> {known.current}: {count:,} products, {health}",
+                        "" if health != "red" else "GET _cluster/allocation/explain says why a shard is missing")]  # fmt: skip
+        for clause in recipe.vectors():
+            entry = meta["clauses"].get(clause)
+            rows.append(_vectors(server, known.current, clause, entry, count))
+    return rows
+
+
+def _vectors(server: "Cluster", name: str, clause: str, entry: dict[str, Any] | None, count: int) -> Finding:
+    if entry is None:
+        return Finding(f"{clause} vectors", False, f"{name} has none", "load again once the encoder loads")
+    found = server.client.count(index=name, query={"exists": {"field": entry["field"]}})["count"]
+    encoder = entry["encoder"]
+    remedy = "" if found else "load again: no product has one"
+    text = f"{entry['field']} in {found:,} of {count:,} products, made by {encoder['id']} ({encoder['revision']})"
+    return Finding(f"{clause} vectors", bool(found), text, remedy)

@@ -1,0 +1,160 @@
+"""``esmm ingest``: load a catalogue with its vectors."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from esmm.cli.common import (
+    RECIPE,
+    Cluster,
+    connection_options,
+    device_option,
+    find_server,
+    load_recipe,
+    open_cluster,
+    recipe_option,
+    say,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from esmm.cluster import Connection
+    from esmm.encoders import Encoder
+    from esmm.ingest.load import Source
+    from esmm.ingest.report import LoadReport
+    from esmm.recipe import Recipe
+
+
+@click.command()
+@click.argument("catalogue")
+@recipe_option
+@click.option("--photos", multiple=True, help="A folder or zip file of photos; may be given several times.")
+@click.option("--allow-private", is_flag=True, help="Fetch photos from private network addresses too.")
+@click.option("--dry-run", is_flag=True, help="Check every line; encode and store nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@device_option
+@connection_options
+def ingest(catalogue: str, recipe_path: str, photos: tuple[str, ...], allow_private: bool, dry_run: bool,
+           quiet: bool, as_json: bool, device: str, **flags: Any) -> None:  # fmt: skip
+    """Load CATALOGUE (JSONL, JSON, CSV, TSV, Parquet, any of them gzipped; - is standard input).
+
+    A new version of the index is filled beside the one in use; the alias moves once it is whole and verified.
+    Exit codes: 0 all stored, 3 some lines rejected (written to *.rejected.jsonl), 1 nothing changed.
+    """
+    from esmm.ingest.catalogue import head
+    from esmm.ingest.fit import LOOKED_AT, check_fit
+    from esmm.ingest.load import check
+
+    recipe = _recipe(recipe_path, catalogue, quiet=quiet)
+    if catalogue != "-":
+        check_fit(recipe, head(catalogue, LOOKED_AT))
+    source = _source(catalogue, recipe, photos, allow_private=allow_private)
+    report = check(source, recipe) if dry_run else run(source, recipe, flags, device=device, quiet=quiet)
+    if as_json:
+        click.echo(_as_json(report))
+    elif not quiet:
+        click.echo(summary(report, dry_run=dry_run))
+    raise click.exceptions.Exit(report.exit_code)
+
+
+def run(source: "Source", recipe: "Recipe", flags: dict[str, Any], *, device: str, quiet: bool) -> "LoadReport":
+    """Load with progress shown; used by ``esmm demo`` too."""
+    from esmm.cli.progress import load_progress
+    from esmm.cluster import named_errors
+    from esmm.ingest.fit import estimate
+    from esmm.ingest.load import Server, load
+    from esmm.ingest.vectors import VectorCache
+    from esmm.paths import cache_dir
+
+    server = ensure_server(find_server(flags), quiet=quiet)
+    encoders, missing = _encoders(recipe, device, quiet=quiet)
+    with (
+        named_errors(server.where),
+        VectorCache(cache_dir() / "vectors.sqlite") as cache,
+        load_progress(estimate(source.catalogue), quiet=quiet) as progress,
+    ):
+        report = load(source, recipe, Server(server.client, server.can), encoders=encoders, cache=cache,
+                      on_progress=progress)  # fmt: skip
+    report.without_encoder = missing
+    return report
+
+
+def ensure_server(where: "Connection", *, quiet: bool) -> Cluster:
+    """Return a server; where none is named and nothing answers, start a local one."""
+    from dataclasses import replace
+
+    from esmm import node
+    from esmm.cli.progress import node_progress
+    from esmm.errors import Unreachable
+
+    try:
+        return open_cluster(where)
+    except Unreachable:
+        if where.named:
+            raise
+    if not quiet:
+        say("no Elasticsearch is named and none answers: starting a local one (esmm down stops it)")
+    with node_progress() as progress:
+        started = node.up(on_progress=(lambda *_: None) if quiet else progress)
+    return open_cluster(replace(where, url=started.url))
+
+
+def summary(report: "LoadReport", *, dry_run: bool = False) -> str:
+    """Say what a load did, so that the numbers add up."""
+    verb = "would be stored" if dry_run else f"stored in {report.index}"
+    lines = [f"{report.read:,} lines read: {report.stored:,} {verb}, {report.rejected:,} rejected"]
+    for clause, count in report.encoded.items():
+        lines.append(f"  {clause} vectors: {count:,} encoded, {report.cached[clause]:,} known from before")
+    lines += [f"  {field}: in {count:,} products" for field, count in report.vectors.items()]
+    if report.rejected:
+        lines += [f"  {reason}" for reason in report.reasons] + [f"  all rejected lines: {report.rejected_file}"]
+    if report.photo_faults:
+        lines.append(f"  {report.photo_faults:,} photos could not be used: {report.photo_faults_file}")
+    if not dry_run:
+        rate = report.stored / report.seconds
+        lines.append(f"alias {report.alias} -> {report.index} after {report.seconds:.1f} s ({rate:,.0f} products/s)"
+                     + (f"; {report.previous} is kept for esmm rollback" if report.previous else ""))  # fmt: skip
+        lines += [f"  deleted the older {name}" for name in report.deleted]
+    return "\n".join(lines)
+
+
+def _recipe(path: str, catalogue: str, *, quiet: bool) -> "Recipe":
+    """Take the recipe named, the one beside the catalogue, or write one from what the catalogue looks like."""
+    from esmm.cli.init import recipe_for
+
+    beside = Path(catalogue).parent / RECIPE
+    if path == RECIPE and not Path(path).is_file() and beside.is_file():
+        return load_recipe(str(beside))
+    if path == RECIPE and not Path(path).is_file() and catalogue != "-":
+        Path(path).write_text(recipe_for(catalogue), encoding="utf-8")
+        if not quiet:
+            say(f"no recipe here: wrote {path} from what {catalogue} looks like; edit it and load again to change it")
+    return load_recipe(path)
+
+
+def _source(catalogue: str, recipe: "Recipe", photos: tuple[str, ...], *, allow_private: bool) -> "Source":
+    from esmm.ingest.load import Source
+
+    places = [*map(Path, photos), *(recipe.image.photo_places if recipe.image else [])]
+    stdin = sys.stdin.buffer if catalogue == "-" else None
+    return Source(catalogue, tuple(places), stdin, allow_private)
+
+
+def _encoders(recipe: "Recipe", device: str, *, quiet: bool) -> "tuple[dict[str, Encoder], dict[str, str]]":
+    """Load what loads. A text encoder that does not load ends the run; without a photo encoder it goes on."""
+    from esmm.encoders import load_encoders
+
+    encoders, faults = load_encoders(recipe, device=device)
+    if "text" in faults:
+        raise faults["text"]
+    if "image" in faults and not quiet:
+        say(f"no photo vectors in this load: {faults['image']}")
+    return encoders, {clause: fault.message for clause, fault in faults.items()}
+
+
+def _as_json(report: "LoadReport") -> str:
+    import json
+
+    return json.dumps(report.as_json(), indent=2)

@@ -1,0 +1,142 @@
+"""``esmm search``: one hybrid search, shown, explained or printed."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from esmm.cli.common import (
+    Cluster,
+    connection_options,
+    device_option,
+    find_server,
+    load_recipe,
+    open_cluster,
+    recipe_option,
+    say,
+)  # fmt: skip
+from esmm.errors import QueryError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from esmm.query.clauses import VectorClause
+    from esmm.query.search import Ask
+    from esmm.recipe import Recipe
+
+
+@click.command()
+@click.argument("query", nargs=-1)
+@click.option("--image", help="A photo: path, URL or data URI.")
+@click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE", help="Keep only these; may be repeated.")
+@click.option("--size", default=10, show_default=True, type=click.IntRange(0, 10_000), help="Products a page.")
+@click.option("--from", "start", default=0, show_default=True, type=click.IntRange(0), help="Products to skip.")
+@click.option("--keyword-only", is_flag=True, help="Leave the vectors out, to compare.")
+@click.option("--explain", is_flag=True, help="Show what each clause gave to each hit.")
+@click.option("--json", "as_json", is_flag=True, help="Print the hits as JSON.")
+@click.option("--print", "print_", is_flag=True, help="Print the request instead of sending it; needs no server.")
+@recipe_option
+@device_option
+@connection_options
+def search(query: tuple[str, ...], image: str | None, filters: tuple[str, ...], size: int, start: int,
+           keyword_only: bool, recipe_path: str, device: str, **options: Any) -> None:  # fmt: skip
+    """Search by QUERY: words, a photo (seen by itself), or both.
+
+    \b
+    esmm search "navy blue shirt for men" --filter gender=Men
+    esmm search photo.jpg
+    esmm search "with long sleeves" --image photo.jpg --explain
+    """  # noqa: D301  # \b keeps click from folding the lines
+    from esmm.query.search import Ask
+
+    show = {name: options.pop(name) for name in ("explain", "as_json", "print_")}
+    recipe = load_recipe(recipe_path)
+    text, photo = _recognise(query, image)
+    ask = Ask(text, _opened(photo) if photo else None, _pairs(filters), size, start)
+    if show["print_"]:
+        click.echo(_printed(recipe, ask, device, keyword_only=keyword_only))
+        return
+    server = open_cluster(find_server(options))
+    _run(recipe, ask, server, device=device, keyword_only=keyword_only, show=show)
+
+
+def _run(recipe: "Recipe", ask: "Ask", server: Cluster, *, device: str, keyword_only: bool,
+         show: dict[str, bool]) -> None:  # fmt: skip
+    from esmm.cli.tables import hits_table, parts_table
+    from esmm.cluster import named_errors
+    from esmm.query.search import Searcher
+
+    with named_errors(server.where):
+        searcher = Searcher(server.client, recipe, server.can, device=device)
+        answer = searcher.search(ask, keyword_only=keyword_only)
+    if show["as_json"]:
+        click.echo(json.dumps({"total": answer.total, "took": answer.took,
+                               "hits": [hit.as_json() for hit in answer.hits]}, indent=2, ensure_ascii=False))  # fmt: skip
+        return
+    hits_table(answer, recipe)
+    if show["explain"]:
+        parts_table(answer)
+
+
+def _printed(recipe: "Recipe", ask: "Ask", device: str, *, keyword_only: bool) -> str:
+    """Return the request as JSON, as a server of today would get it."""
+    from esmm.cluster import Capabilities
+    from esmm.query import search as flow
+
+    clauses = [] if keyword_only else _clauses_without_server(recipe, ask, device)
+    body = flow.request(recipe, ask, clauses, flow.fusion_of(recipe, None), Capabilities())
+    return json.dumps(body, indent=2, ensure_ascii=False)
+
+
+def _clauses_without_server(recipe: "Recipe", ask: "Ask", device: str) -> "list[VectorClause]":
+    """Encode the question if the encoders load; else put a placeholder where each vector goes."""
+    from esmm.encoders import load_encoders
+    from esmm.query import search as flow
+    from esmm.query.clauses import VectorClause
+
+    encoders, faults = load_encoders(recipe, device=device)
+    meta = {clause: {"field": recipe.vectors()[clause].vector, "encoder": encoder.info.as_meta()}
+            for clause, encoder in encoders.items()}  # fmt: skip
+    made = flow.vector_clauses(ask, flow.sources_of(meta, ask.modalities()), encoders)
+    for clause, fault in faults.items():
+        native = "photo" if clause == "image" else "text"
+        if native in ask.modalities():
+            say(f"the {clause} vector is a placeholder: {fault.message}")
+            field = recipe.vectors()[clause].vector
+            made.append(VectorClause(clause, field, f"<vector of {recipe.vectors()[clause].model}>"))
+    return made
+
+
+def _recognise(query: tuple[str, ...], image: str | None) -> tuple[str | None, str | None]:
+    """Tell words from photos: an address, a data URI or an existing picture file is a photo."""
+    photos = [part for part in query if _is_photo(part)] + ([image] if image else [])
+    if len(photos) > 1:
+        raise QueryError(f"{len(photos)} photos are given, a search takes one", "leave one")
+    words = " ".join(part for part in query if not _is_photo(part)).strip()
+    return words or None, photos[0] if photos else None
+
+
+def _is_photo(part: str) -> bool:
+    if part.startswith(("http://", "https://", "data:image/")):
+        return True
+    ending = Path(part).suffix.lower() if len(part) < 255 else ""
+    return ending in (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff") and " " not in ending
+
+
+def _opened(reference: str) -> "Image":
+    from esmm.ingest.photos import Photos, decode
+
+    with Photos([Path()]) as photos:
+        photo: Image = decode(photos.read(reference))
+    return photo
+
+
+def _pairs(filters: tuple[str, ...]) -> dict[str, list[str]]:
+    pairs: dict[str, list[str]] = {}
+    for given in filters:
+        name, equals, value = given.partition("=")
+        if not (equals and name and value):
+            raise QueryError(f"filter {given!r} is not FIELD=VALUE", "write it as --filter gender=Men")
+        pairs.setdefault(name, []).append(value)
+    return pairs

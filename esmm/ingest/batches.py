@@ -1,0 +1,115 @@
+"""The middle of the load: records become batches, batches get their vectors, and become bulk lines."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from esmm.errors import PhotoError
+from esmm.ingest.bulk import Outgoing
+from esmm.ingest.documents import bulk_lines, weighted_mean
+from esmm.ingest.photos import Photos, decode
+from esmm.ingest.vectors import VectorCache, content_key
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from esmm.encoders import Encoder
+    from esmm.ingest.records import Record
+    from esmm.ingest.report import Ledger, LoadReport
+
+    Vectors = dict[bytes, NDArray[np.float32]]
+
+BATCH = 256
+_PHOTO_SIDE = 320  # no backbone looks at more than 224 to 299 pixels
+
+
+@dataclass
+class Batch:
+    """Some records, the keys of what each clause must encode for them, and the vectors known so far.
+
+    ``wanted[clause]`` holds, for each record, the (weight, key) of its parts; ``missing[clause]`` the texts or
+    decoded photos that the cache does not know, each once.
+    """
+
+    records: "list[Record]"
+    wanted: dict[str, list[list[tuple[float, bytes]]]] = field(default_factory=dict)
+    known: "dict[str, Vectors]" = field(default_factory=dict)
+    missing: dict[str, dict[bytes, Any]] = field(default_factory=dict)
+
+
+class Preparer:
+    """Reads and decodes what encoders will need; runs beside the encoding."""
+
+    def __init__(self, encoders: "Mapping[str, Encoder]", photos: Photos, cache: VectorCache, ledger: "Ledger") -> None:
+        self._encoders, self._photos, self._cache, self._ledger = encoders, photos, cache, ledger
+
+    def batches(self, records: "Iterable[Record]") -> Iterator[Batch]:
+        """Yield the records in batches, each with all that encoding needs."""
+        stream = iter(records)
+        with ThreadPoolExecutor(2, thread_name_prefix="esmm-photo") as pool:
+            while chunk := list(islice(stream, BATCH)):
+                batch = Batch(chunk)
+                if "text" in self._encoders:
+                    self._texts(batch)
+                if "image" in self._encoders:
+                    self._images(batch, pool)
+                yield batch
+
+    def _texts(self, batch: Batch) -> None:
+        texts = {content_key(text): text for record in batch.records for _, text in record.passages}
+        batch.wanted["text"] = [[(w, content_key(text)) for w, text in record.passages] for record in batch.records]
+        batch.known["text"] = self._cache.get(self._encoders["text"].info, list(texts))
+        batch.missing["text"] = {key: text for key, text in texts.items() if key not in batch.known["text"]}
+
+    def _images(self, batch: Batch, pool: ThreadPoolExecutor) -> None:
+        references = [(record.id, reference) for record in batch.records for reference in record.photos]
+        read = iter(pool.map(lambda pair: self._try(self._photos.read, *pair), references))
+        contents = [[(content_key(data), data, ref) for ref in record.photos if (data := next(read)) is not None]
+                    for record in batch.records]  # fmt: skip
+        unique = {key: (record.id, ref, data) for record, photos in zip(batch.records, contents, strict=True)
+                  for key, data, ref in photos}  # fmt: skip
+        batch.known["image"] = self._cache.get(self._encoders["image"].info, list(unique))
+        todo = {key: found for key, found in unique.items() if key not in batch.known["image"]}
+        decoded = pool.map(lambda found: self._decode(*found), todo.values())
+        batch.missing["image"] = {key: image for key, image in zip(todo, decoded, strict=True) if image is not None}
+        batch.wanted["image"] = [[(1.0, key) for key, _, _ in photos] for photos in contents]
+
+    def _decode(self, record_id: str, reference: str, data: bytes) -> "Image | None":
+        image: Image | None = self._try(lambda _: decode(data, max_side=_PHOTO_SIDE), record_id, reference)
+        return image
+
+    def _try(self, step: Any, record_id: str, reference: str) -> Any:
+        """Run a step on a photo; a photo that cannot be used costs its product only the photo."""
+        try:
+            return step(reference)
+        except PhotoError as error:
+            self._ledger.photo(record_id, reference, error.message)
+            return None
+
+
+def encode(batch: Batch, encoders: "Mapping[str, Encoder]", cache: VectorCache, report: "LoadReport") -> None:
+    """Encode what a batch misses, and keep it in the cache."""
+    for clause, items in batch.missing.items():
+        report.cached[clause] = report.cached.get(clause, 0) + len(batch.known[clause])
+        report.encoded[clause] = report.encoded.get(clause, 0) + len(items)
+        if items:
+            made = dict(zip(items, encoders[clause].encode(list(items.values())), strict=True))
+            cache.put(encoders[clause].info, made)
+            batch.known[clause] |= made
+
+
+def outgoing(batch: Batch, fields: Mapping[str, str], *, packed: bool) -> list[Outgoing]:
+    """Turn an encoded batch into bulk lines; ``fields`` names the vector field of each clause."""
+    made = []
+    for number, record in enumerate(batch.records):
+        vectors = {}
+        for clause, wanted in batch.wanted.items():
+            parts = [(weight, batch.known[clause][key]) for weight, key in wanted[number] if key in batch.known[clause]]
+            if (vector := weighted_mean(parts)) is not None:
+                vectors[fields[clause]] = vector
+        made.append(Outgoing(record, bulk_lines(record, vectors, packed=packed), tuple(vectors)))
+    return made

@@ -1,0 +1,156 @@
+"""Versions of an index behind one alias: create, verify, swap, roll back.
+
+``products`` is the alias that searches use; ``products-v0001``, ``products-v0002`` … hold the loads. The alias moves
+only to a version that is whole, and the version before it is kept.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from esmm.errors import IndexFault, LoadFailed
+from esmm.index_meta import READY, meta_of, new_meta, put_meta
+from esmm.templates import render_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from elasticsearch import Elasticsearch
+
+    from esmm.cluster import Capabilities
+    from esmm.encoders import EncoderInfo
+    from esmm.ingest.records import Record
+    from esmm.recipe import Recipe
+
+KEPT_VERSIONS = 2  # the one in use and the one to roll back to
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The versions behind an alias: all of them in order, and the one in use."""
+
+    alias: str
+    all: tuple[str, ...]
+    current: str | None
+
+    @property
+    def next(self) -> str:
+        """The name of the version to make."""
+        number = max((int(name[-4:]) for name in self.all), default=0) + 1
+        return f"{self.alias}-v{number:04d}"
+
+    @property
+    def previous(self) -> str | None:
+        """The newest version older than the one in use."""
+        older = [name for name in self.all if self.current and name < self.current]
+        return older[-1] if older else None
+
+
+def versions(client: "Elasticsearch", alias: str) -> Versions:
+    """Look up the versions behind an alias. Raises IndexFault if the name is taken by an index."""
+    if client.indices.exists(index=alias) and not client.indices.exists_alias(name=alias):
+        raise IndexFault(f"{alias} is an index, not an alias, and esmm never replaces an index",
+                         "choose another name as index.name in the recipe, or move the index behind an alias")  # fmt: skip
+    pattern = re.compile(re.escape(alias) + r"-v\d{4}")
+    names = client.indices.get(index=f"{alias}-v*", expand_wildcards="all", features="aliases", allow_no_indices=True)
+    mine = sorted(name for name in names if pattern.fullmatch(name))
+    holders = [name for name in client.indices.get_alias(name=alias)] if client.indices.exists_alias(name=alias) else []
+    if len(holders) > 1 or (holders and holders[0] not in mine):
+        raise IndexFault(f"alias {alias} points to {', '.join(sorted(holders))}, which esmm did not make",
+                         "choose another name as index.name in the recipe")  # fmt: skip
+    return Versions(alias, tuple(mine), holders[0] if holders else None)
+
+
+def create(client: "Elasticsearch", recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]", *,
+           name: str, can: "Capabilities") -> None:  # fmt: skip
+    """Create one version of the index, with its ingest pipeline where the server can run one."""
+    body = index_body(recipe, encoders)
+    if can.pipelines and encoders:
+        client.ingest.put_pipeline(id=f"esmm-{name}", **_pipeline(recipe, encoders))
+        body["settings"]["default_pipeline"] = f"esmm-{name}"
+    client.indices.create(index=name, **body)
+
+
+def index_body(recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]") -> dict[str, Any]:
+    """Return settings and mappings of an index for a recipe and the encoders that load."""
+    meta = {"esmm": new_meta(recipe, encoders)}
+    body: dict[str, Any] = render_json(
+        "mappings/index.json.j2",
+        recipe=recipe, encoders=encoders, meta=meta,
+    )  # fmt: skip
+    return body
+
+
+def verify(client: "Elasticsearch", name: str, *, expected: "Mapping[str, int]", sample: "Sequence[Record]") -> None:
+    """Check a loaded version: counts equal, a sample of documents reads back, vectors present. Raises LoadFailed.
+
+    ``expected`` holds the count of documents under ``""`` and of vectors under the name of each vector field.
+    """
+    client.indices.refresh(index=name)
+    for field, count in expected.items():
+        query: dict[str, Any] = {"exists": {"field": field}} if field else {"match_all": {}}
+        found = client.count(index=name, query=query)["count"]
+        if found != count:
+            what = f"documents with {field}" if field else "documents"
+            raise LoadFailed(f"{name} holds {found} {what}, {count} were sent; the alias stays where it was",
+                             "run the load again")  # fmt: skip
+    if sample:
+        answers = client.mget(index=name, ids=[record.id for record in sample])["docs"]
+        for record, answer in zip(sample, answers, strict=True):
+            stored = {key: value for key, value in answer.get("_source", {}).items() if key in record.fields}
+            if stored != {key: value for key, value in record.fields.items() if value is not None}:
+                raise LoadFailed(f"product {record.id} reads back otherwise than it was sent; the alias stays",
+                                 "look for an ingest pipeline or another writer on this index")  # fmt: skip
+
+
+def finish(client: "Elasticsearch", recipe: "Recipe", name: str, *, saturation: float | None) -> None:
+    """Give a verified version its serving settings and note in ``_meta`` that it is whole."""
+    client.indices.put_settings(
+        index=name, settings={"number_of_replicas": recipe.index.replicas, "refresh_interval": None}
+    )
+    put_meta(client, name, {**meta_of(client, name), "state": READY, "saturation": saturation})
+
+
+def swap(client: "Elasticsearch", known: Versions, name: str) -> list[str]:
+    """Move the alias to ``name`` in one step; delete versions older than the one before, and return their names."""
+    actions: list[dict[str, Any]] = [{"add": {"index": name, "alias": known.alias}}]
+    if known.current:
+        actions.append({"remove": {"index": known.current, "alias": known.alias}})
+    client.indices.update_aliases(actions=actions)
+    kept = {name, known.current} if known.current else {name}
+    gone = [old for old in known.all if old not in kept and old < name]
+    for old in gone:
+        drop(client, old)
+    return gone
+
+
+def rollback(client: "Elasticsearch", alias: str) -> tuple[str, str]:
+    """Move the alias back to the version before. Return (left, taken). Raises IndexFault if there is none."""
+    known = versions(client, alias)
+    ready = [name for name in known.all if known.current and name < known.current and _is_ready(client, name)]
+    if not known.current or not ready:
+        raise IndexFault(f"there is no earlier version of {alias} to roll back to", "load again: esmm ingest CATALOGUE")
+    client.indices.update_aliases(
+        actions=[
+            {"add": {"index": ready[-1], "alias": alias}},
+            {"remove": {"index": known.current, "alias": alias}},
+        ]
+    )
+    return known.current, ready[-1]
+
+
+def drop(client: "Elasticsearch", name: str) -> None:
+    """Delete a version and its pipeline."""
+    client.indices.delete(index=name, ignore_unavailable=True)
+    client.options(ignore_status=404).ingest.delete_pipeline(id=f"esmm-{name}")
+
+
+def _is_ready(client: "Elasticsearch", name: str) -> bool:
+    return bool(meta_of(client, name).get("state") == READY)
+
+
+def _pipeline(recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]") -> dict[str, Any]:
+    vectors = [recipe.vectors()[clause].vector for clause in encoders]
+    stamp = {clause: f"{encoder.id}@{encoder.revision}" for clause, encoder in encoders.items()}
+    pipeline: dict[str, Any] = render_json("ingest/pipeline.json.j2", vectors=vectors, stamp=stamp)
+    return pipeline
