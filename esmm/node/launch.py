@@ -159,6 +159,8 @@ def _write_config(plan: Plan, folder: Path) -> None:
         else:
             shutil.copyfile(path, target)
             target.chmod(0o640)
+    # A start that was cut off leaves it, and Elasticsearch refuses to start where it is.
+    (folder / "elasticsearch.keystore.tmp").unlink(missing_ok=True)
     lines = [f"{name}: {json.dumps(value)}" for name, value in settings(plan).items()]
     (folder / "elasticsearch.yml").write_text("\n".join(["# written by esmm", *lines, ""]), encoding="utf-8")
     options = folder / "jvm.options"
