@@ -40,3 +40,9 @@ def _folder(variable: str, for_root: str, kind: str) -> Path:
 
     folder: Path = getattr(platformdirs, kind)("esmm", appauthor=False)
     return folder
+
+
+def vector_cache_path() -> Path:
+    """Return the file of the vector cache; ``ESMM_VECTORS`` overrides it."""
+    given = os.environ.get("ESMM_VECTORS")
+    return Path(given).expanduser() if given else cache_dir() / "vectors.sqlite"

@@ -66,13 +66,13 @@ def run(source: "Source", recipe: "Recipe", flags: dict[str, Any], *, device: st
     from esmm.ingest.fit import estimate
     from esmm.ingest.load import Server, load
     from esmm.ingest.vectors import VectorCache
-    from esmm.paths import cache_dir
+    from esmm.paths import vector_cache_path
 
     server = ensure_server(find_server(flags), quiet=quiet)
     encoders, missing = _encoders(recipe, device, quiet=quiet)
     with (
         named_errors(server.where),
-        VectorCache(cache_dir() / "vectors.sqlite") as cache,
+        VectorCache(vector_cache_path()) as cache,
         load_progress(estimate(source.catalogue), quiet=quiet) as progress,
     ):
         report = load(source, recipe, Server(server.client, server.can), encoders=encoders, cache=cache,

@@ -25,7 +25,8 @@ def hits_table(answer: "Answer", recipe: "Recipe") -> None:
     from rich.table import Table
 
     title = max(recipe.searched(), key=lambda name: recipe.searched()[name])
-    facets = [name for name in recipe.facets() if name != title][:_SHOWN_FACETS]
+    facets = [name for name in recipe.named("text", "keyword") if name in recipe.facets() and name != title]
+    facets = facets[:_SHOWN_FACETS]
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name, justify in (("#", "right"), ("score", "right"), ("id", "left"), (title, "left")):
         table.add_column(name, justify=justify, overflow="fold" if name == title else "ellipsis")  # type: ignore[arg-type]

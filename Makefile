@@ -1,0 +1,33 @@
+# Two commands do everything on a machine with Python 3.11+, Maven and a JDK: make demo, make test.
+PYTHON ?= python3
+VENV ?= .venv
+PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check
+SHELL = /bin/bash
+
+.PHONY: help demo test lint format clean
+
+help:  ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.models  ## environment, a local Elasticsearch if none is named, the sample loaded and searched
+	@$(VENV)/bin/esmm demo
+
+test: $(VENV)/.dev lint  ## lint, types and all tests, against a real Elasticsearch
+	@$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/.dev  ## ruff and mypy
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+
+format: $(VENV)/.dev  ## let ruff write the layout
+	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
+
+clean:  ## remove the environment; caches and the local node's data stay
+	rm -rf $(VENV)
+
+# .dev holds .models, so that make test after make demo only adds the tools.
+$(VENV)/.models $(VENV)/.dev: pyproject.toml
+	@echo "Setting up $(VENV): torch on Linux comes with CUDA libraries, about 3 GB to fetch and 6.5 GB on disk;"
+	@echo "pip keeps what it fetched in its cache, so the next time is faster."
+	@start=$$SECONDS; test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV); \
+	 $(PIP) --quiet --editable '.[$(patsubst .%,%,$(notdir $@))]' && touch $@ && \
+	 echo "environment ready after $$((SECONDS - start)) s"

@@ -1,0 +1,91 @@
+"""Shared parts: a real Elasticsearch for the whole run, a name of its own for each test's index, tiny recipes."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from esmm import node
+from esmm.cluster import Capabilities, capabilities
+from esmm.recipe import Recipe, parse
+
+# Nothing of the tests may come from, or go to, what a person keeps on this machine.
+for _name in [name for name in os.environ if name.startswith("ELASTICSEARCH_")]:
+    del os.environ[_name]
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """The address of a real Elasticsearch: ESMM_TEST_URL, or a node started for this run."""
+    if given := os.environ.get("ESMM_TEST_URL"):
+        yield given
+        return
+    # Not pytest's own folder: started by root, the node runs as another user, who cannot enter it.
+    folder = Path(tempfile.gettempdir()) / f"esmm-tests-{os.getpid()}"
+    try:
+        yield node.up(source=os.environ.get("ESMM_TEST_SOURCE", "maven"), data=folder).url
+    finally:
+        node.down(data=folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def client(server_url: str) -> Iterator[Elasticsearch]:
+    with Elasticsearch(server_url, request_timeout=60) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def can(client: Elasticsearch) -> Capabilities:
+    return capabilities(client)
+
+
+@pytest.fixture
+def alias(client: Elasticsearch) -> Iterator[str]:
+    """An alias of this test alone; what is behind it is deleted afterwards."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield name
+    versions = client.indices.get(index=f"{name}*", allow_no_indices=True)
+    for index in versions:
+        client.indices.delete(index=index)
+        client.options(ignore_status=404).ingest.delete_pipeline(id=f"esmm-{index}")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """No test finds vectors that another one made. Fetched programs are still shared."""
+    monkeypatch.setenv("ESMM_VECTORS", str(tmp_path / "vectors.sqlite"))
+
+
+TINY = """
+[index]
+name = "{name}"
+[fields]
+title = {{ type = "text", boost = 3, embed = 1 }}
+brand = {{ type = "text", boost = 2, facet = true }}
+gender = {{ type = "keyword" }}
+price = {{ type = "double" }}
+image = {{ type = "photo" }}
+[text]
+model = "digest-32"
+[image]
+model = "digest-16"
+"""
+
+
+def tiny_recipe(name: str = "tiny", **replaced: str) -> Recipe:
+    """A recipe whose vectors come from digests; ``replaced`` swaps parts of its text."""
+    text = TINY.format(name=name)
+    for old, new in replaced.items():
+        text = text.replace(old, new)
+    return parse(text, source="tiny.toml")
+
+
+@pytest.fixture
+def recipe(alias: str) -> Recipe:
+    return tiny_recipe(alias)
