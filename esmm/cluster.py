@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 SMALLEST = (8, 14)
 DEFAULT_URL = "http://localhost:9200"
 _VARIABLES = {
-    "url": "ELASTICSEARCH_URL", "api_key": "ELASTICSEARCH_API_KEY", "username": "ELASTICSEARCH_USERNAME",
-    "password": "ELASTICSEARCH_PASSWORD", "cloud_id": "ELASTICSEARCH_CLOUD_ID", "ca_certs": "ELASTICSEARCH_CA_CERTS",
-}  # fmt: skip
+    "url": "ELASTICSEARCH_URL",
+    "api_key": "ELASTICSEARCH_API_KEY",
+    "username": "ELASTICSEARCH_USERNAME",
+    "password": "ELASTICSEARCH_PASSWORD",
+    "cloud_id": "ELASTICSEARCH_CLOUD_ID",
+    "ca_certs": "ELASTICSEARCH_CA_CERTS",
+}
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,9 @@ def connect(where: Connection) -> "Elasticsearch":
         # Retries are ours (esmm/ingest/bulk.py): the client's would resend without any pause.
         return Elasticsearch(**target, request_timeout=60, max_retries=0)
     except (ValueError, TypeError) as error:
-        raise ClusterError(f"{where.where} is no usable address: {_without_credentials(str(error))}",
-                           "write it as http://host:9200") from None  # fmt: skip
+        raise ClusterError(
+            f"{where.where} is no usable address: {_without_credentials(str(error))}", "write it as http://host:9200"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -134,8 +139,9 @@ def capabilities(client: "Elasticsearch") -> Capabilities:
     nodes = client.nodes.info(metric="plugins", filter_path="nodes.*.version,nodes.*.modules.name")["nodes"].values()
     version = min(_version(node["version"]) for node in nodes)
     if version < SMALLEST:
-        raise Incompatible(f"the server is Elasticsearch {'.'.join(map(str, version))}, esmm needs 8.14 or newer",
-                           "upgrade the server")  # fmt: skip
+        raise Incompatible(
+            f"the server is Elasticsearch {'.'.join(map(str, version))}, esmm needs 8.14 or newer", "upgrade the server"
+        )
     modules = frozenset.intersection(*(frozenset(m["name"] for m in node.get("modules", [])) for node in nodes))
     return Capabilities(version, _licence(client), modules)
 
@@ -173,10 +179,14 @@ def _from_transport(error: "TransportError", where: Connection | None) -> EsmmEr
     if "timed out" in text.lower() or "timeout" in type(error).__name__.lower():
         return Unreachable(f"{place} does not answer in time", "look at its load, or give it longer")
     if "CERTIFICATE" in text.upper() or "SSL" in type(error).__name__.upper() or "TLS" in type(error).__name__.upper():
-        return Unreachable(f"the certificate of {place} is not trusted: {text}",
-                           "name the authority's PEM file as --ca-certs or ELASTICSEARCH_CA_CERTS")  # fmt: skip
-    return Unreachable(f"no Elasticsearch answers at {place}: {_cause(text)}",
-                       "start it, set ELASTICSEARCH_URL, or run one here with esmm up")  # fmt: skip
+        return Unreachable(
+            f"the certificate of {place} is not trusted: {text}",
+            "name the authority's PEM file as --ca-certs or ELASTICSEARCH_CA_CERTS",
+        )
+    return Unreachable(
+        f"no Elasticsearch answers at {place}: {_cause(text)}",
+        "start it, set ELASTICSEARCH_URL, or run one here with esmm up",
+    )
 
 
 def _from_answer(error: "ApiError", where: Connection | None) -> EsmmError:
@@ -185,8 +195,9 @@ def _from_answer(error: "ApiError", where: Connection | None) -> EsmmError:
     for pattern, make in _ANSWERS.items():
         if re.search(pattern, f"{error.meta.status} {kind} {reason}"):
             return replace_place(make, place, reason)
-    return ClusterError(f"{place} answers {error.meta.status} {kind}: {_without_credentials(reason)}",
-                        "the server's log may say more")  # fmt: skip
+    return ClusterError(
+        f"{place} answers {error.meta.status} {kind}: {_without_credentials(reason)}", "the server's log may say more"
+    )
 
 
 def replace_place(make: tuple[type[EsmmError], str, str], place: str, reason: str) -> EsmmError:
@@ -197,24 +208,36 @@ def replace_place(make: tuple[type[EsmmError], str, str], place: str, reason: st
 
 # First match counts: status, type and reason of a refusal -> error, sentence, hint.
 _ANSWERS: dict[str, tuple[type[EsmmError], str, str]] = {
-    r"^401": (AccessDenied, "{place} does not accept the credentials",
-              "check ELASTICSEARCH_API_KEY, or ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD"),
-    r"license is non-compliant": (Incompatible, "{place} has no licence for this: {reason}",
-                                  "use the strategy exact or boost, which the basic licence allows"),
+    r"^401": (
+        AccessDenied,
+        "{place} does not accept the credentials",
+        "check ELASTICSEARCH_API_KEY, or ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD",
+    ),
+    r"license is non-compliant": (
+        Incompatible,
+        "{place} has no licence for this: {reason}",
+        "use the strategy exact or boost, which the basic licence allows",
+    ),
     r"media_type_header_exception": (
-        Incompatible, "this Python client is too new for the server at {place}",
-        'pip install "elasticsearch>=8.15,<9"'),
+        Incompatible,
+        "this Python client is too new for the server at {place}",
+        'pip install "elasticsearch>=8.15,<9"',
+    ),
     r"flood.stage|disk usage exceeded": (
-        IndexFault, "{place} refuses writes because its disk is nearly full (flood-stage watermark)",
-        "free disk space there; the next run goes on from the vectors already made"),
-    r"cluster_block_exception": (IndexFault, "{place} refuses the request: {reason}",
-                                 "lift the block: PUT INDEX/_settings with index.blocks.read_only and "
-                                 "index.blocks.write set to false"),
+        IndexFault,
+        "{place} refuses writes because its disk is nearly full (flood-stage watermark)",
+        "free disk space there; the next run goes on from the vectors already made",
+    ),
+    r"cluster_block_exception": (
+        IndexFault,
+        "{place} refuses the request: {reason}",
+        "lift the block: PUT INDEX/_settings with index.blocks.read_only and index.blocks.write set to false",
+    ),
     r"^403": (AccessDenied, "{place} does not allow this: {reason}", "use a user or API key with that right"),
     r"index_not_found_exception": (IndexFault, "{place}: {reason}", "load it first: esmm ingest CATALOGUE"),
     r"^413": (ClusterError, "{place} finds a request too large", "raise http.max_content_length"),
     r"^(429|502|503|504)": (Unreachable, "{place} is overloaded or not ready: {reason}", "try again later"),
-}  # fmt: skip
+}
 
 
 def _kind_and_reason(body: Any) -> tuple[str, str]:

@@ -101,8 +101,10 @@ class Search(_Part):
         if self.k > self.num_candidates:
             raise ValueError(f"k ({self.k}) must not be above num_candidates ({self.num_candidates})")
         if self.window < 2 * self.k + self.depth:
-            raise ValueError(f"window ({self.window}) must hold k of both vectors and the keyword depth: at least "
-                             f"{2 * self.k + self.depth}")  # fmt: skip
+            raise ValueError(
+                f"window ({self.window}) must hold k of both vectors and the keyword depth: at least "
+                f"{2 * self.k + self.depth}"
+            )
         return self
 
 

@@ -26,12 +26,16 @@ def render_text(relative: str, **values: Any) -> str:
     path = shipped(relative)
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
-        variable_start_string="<<", variable_end_string=">>",
-        block_start_string="<%", block_end_string="%>",
-        comment_start_string="<#", comment_end_string="#>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+        comment_start_string="<#",
+        comment_end_string="#>",
         autoescape=False,  # noqa: S701  # JSON and TOML, not HTML: each value goes through tojson
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     # jinja2's own tojson escapes < > & ' for HTML, which would be needless noise in a mapping.
     environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
     try:

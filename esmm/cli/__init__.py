@@ -64,5 +64,8 @@ def _show(error: Exception) -> None:
         click.echo(f"esmm: {error}", err=True)
     else:
         first = (str(error).strip().splitlines() or [""])[0]
-        click.echo(f"esmm: unexpected {type(error).__name__}: {first}\n  hint: this is a fault of esmm; "
-                   "run it again with --debug and report what it prints", err=True)  # fmt: skip
+        click.echo(
+            f"esmm: unexpected {type(error).__name__}: {first}\n  hint: this is a fault of esmm; "
+            "run it again with --debug and report what it prints",
+            err=True,
+        )

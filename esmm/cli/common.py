@@ -41,9 +41,12 @@ def recipe_option(command: F) -> F:
 
 
 device_option = click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True,
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
     help="Where encoders run.",
-)  # fmt: skip
+)
 
 
 class Cluster(NamedTuple):

@@ -93,8 +93,14 @@ def _index(recipe: "Recipe", server: "Cluster") -> list[Finding]:
         meta = meta_of(server.client, known.current)
         health = server.client.cluster.health(index=known.current)["status"]
         count = server.client.count(index=known.current)["count"]
-        rows = [Finding("index", health != "red", f"{known.alias} -> {known.current}: {count:,} products, {health}",
-                        "" if health != "red" else "GET _cluster/allocation/explain says why a shard is missing")]  # fmt: skip
+        rows = [
+            Finding(
+                "index",
+                health != "red",
+                f"{known.alias} -> {known.current}: {count:,} products, {health}",
+                "" if health != "red" else "GET _cluster/allocation/explain says why a shard is missing",
+            )
+        ]
         for clause in recipe.vectors():
             entry = meta["clauses"].get(clause)
             rows.append(_vectors(server, known.current, clause, entry, count))

@@ -16,7 +16,7 @@ from esmm.cli.common import (
     open_cluster,
     recipe_option,
     say,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from esmm.cluster import Connection
@@ -36,8 +36,17 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @device_option
 @connection_options
-def ingest(catalogue: str, recipe_path: str, photos: tuple[str, ...], allow_private: bool, dry_run: bool,
-           quiet: bool, as_json: bool, device: str, **flags: Any) -> None:  # fmt: skip
+def ingest(
+    catalogue: str,
+    recipe_path: str,
+    photos: tuple[str, ...],
+    allow_private: bool,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+    device: str,
+    **flags: Any,
+) -> None:
     """Load CATALOGUE (JSONL, JSON, CSV, TSV, Parquet, any of them gzipped; - is standard input).
 
     A new version of the index is filled beside the one in use; the alias moves once it is whole and verified.
@@ -75,8 +84,9 @@ def run(source: "Source", recipe: "Recipe", flags: dict[str, Any], *, device: st
         VectorCache(vector_cache_path()) as cache,
         load_progress(estimate(source.catalogue), quiet=quiet) as progress,
     ):
-        report = load(source, recipe, Server(server.client, server.can), encoders=encoders, cache=cache,
-                      on_progress=progress)  # fmt: skip
+        report = load(
+            source, recipe, Server(server.client, server.can), encoders=encoders, cache=cache, on_progress=progress
+        )
     report.without_encoder = missing
     return report
 
@@ -114,8 +124,10 @@ def summary(report: "LoadReport", *, dry_run: bool = False) -> str:
         lines.append(f"  {report.photo_faults:,} photos could not be used: {report.photo_faults_file}")
     if not dry_run:
         rate = report.stored / report.seconds
-        lines.append(f"alias {report.alias} -> {report.index} after {report.seconds:.1f} s ({rate:,.0f} products/s)"
-                     + (f"; {report.previous} is kept for esmm rollback" if report.previous else ""))  # fmt: skip
+        lines.append(
+            f"alias {report.alias} -> {report.index} after {report.seconds:.1f} s ({rate:,.0f} products/s)"
+            + (f"; {report.previous} is kept for esmm rollback" if report.previous else "")
+        )
         lines += [f"  deleted the older {name}" for name in report.deleted]
     return "\n".join(lines)
 

@@ -8,8 +8,13 @@ from esmm.node import SOURCES, Node
 
 
 @click.command()
-@click.option("--source", type=click.Choice(["auto", *SOURCES]), default="auto", show_default=True,
-              help="Where to take Elasticsearch from.")  # fmt: skip
+@click.option(
+    "--source",
+    type=click.Choice(["auto", *SOURCES]),
+    default="auto",
+    show_default=True,
+    help="Where to take Elasticsearch from.",
+)
 @click.option("--archive", help="An Elasticsearch archive (.tar.gz or .zip) to use.")
 @click.option("--home", help="An unpacked Elasticsearch to use.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on; a free one if left out.")

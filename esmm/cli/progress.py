@@ -68,8 +68,10 @@ def _lines(total: int | None) -> "Callable[[LoadReport], None]":
             of = f" of about {total:,}" if total else ""
             rate = report.stored / max(now - report.started, 1e-9)
             left = f", {max(0, total - report.read) / rate:,.0f} s left" if total and rate else ""
-            say(f"{report.stored:,}{of} products, {rate:,.0f}/s{left}, "
-                f"{report.rejected:,} rejected, {report.photo_faults:,} photo faults")  # fmt: skip
+            say(
+                f"{report.stored:,}{of} products, {rate:,.0f}/s{left}, "
+                f"{report.rejected:,} rejected, {report.photo_faults:,} photo faults"
+            )
 
     return line
 
@@ -79,15 +81,25 @@ def _bar(total: int | None) -> "Iterator[Callable[[LoadReport], None]]":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("loading"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-               TimeRemainingColumn(), TextColumn("{task.fields[faults]}"))  # fmt: skip
+    columns = (
+        TextColumn("loading"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[faults]}"),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("loading", total=total, rate="", faults="")
 
         def draw(report: "LoadReport") -> None:
             rate = report.stored / max(time.monotonic() - report.started, 1e-9)
             faults = report.rejected + report.photo_faults
-            bar.update(task, completed=report.stored + report.rejected, rate=f"{rate:,.0f}/s",
-                       faults=f"[red]{faults:,} faults" if faults else "")  # fmt: skip
+            bar.update(
+                task,
+                completed=report.stored + report.rejected,
+                rate=f"{rate:,.0f}/s",
+                faults=f"[red]{faults:,} faults" if faults else "",
+            )
 
         yield draw

@@ -15,7 +15,7 @@ from esmm.cli.common import (
     open_cluster,
     recipe_option,
     say,
-)  # fmt: skip
+)
 from esmm.errors import QueryError
 
 if TYPE_CHECKING:
@@ -39,8 +39,17 @@ if TYPE_CHECKING:
 @recipe_option
 @device_option
 @connection_options
-def search(query: tuple[str, ...], image: str | None, filters: tuple[str, ...], size: int, start: int,
-           keyword_only: bool, recipe_path: str, device: str, **options: Any) -> None:  # fmt: skip
+def search(
+    query: tuple[str, ...],
+    image: str | None,
+    filters: tuple[str, ...],
+    size: int,
+    start: int,
+    keyword_only: bool,
+    recipe_path: str,
+    device: str,
+    **options: Any,
+) -> None:
     """Search by QUERY: words, a photo (seen by itself), or both.
 
     \b
@@ -61,8 +70,9 @@ def search(query: tuple[str, ...], image: str | None, filters: tuple[str, ...], 
     _run(recipe, ask, server, device=device, keyword_only=keyword_only, show=show)
 
 
-def _run(recipe: "Recipe", ask: "Ask", server: Cluster, *, device: str, keyword_only: bool,
-         show: dict[str, bool]) -> None:  # fmt: skip
+def _run(
+    recipe: "Recipe", ask: "Ask", server: Cluster, *, device: str, keyword_only: bool, show: dict[str, bool]
+) -> None:
     from esmm.cli.tables import hits_table, parts_table
     from esmm.cluster import named_errors
     from esmm.query.search import Searcher
@@ -71,8 +81,13 @@ def _run(recipe: "Recipe", ask: "Ask", server: Cluster, *, device: str, keyword_
         searcher = Searcher(server.client, recipe, server.can, device=device)
         answer = searcher.search(ask, keyword_only=keyword_only)
     if show["as_json"]:
-        click.echo(json.dumps({"total": answer.total, "took": answer.took,
-                               "hits": [hit.as_json() for hit in answer.hits]}, indent=2, ensure_ascii=False))  # fmt: skip
+        click.echo(
+            json.dumps(
+                {"total": answer.total, "took": answer.took, "hits": [hit.as_json() for hit in answer.hits]},
+                indent=2,
+                ensure_ascii=False,
+            )
+        )
         return
     hits_table(answer, recipe)
     if show["explain"]:
@@ -96,8 +111,10 @@ def _clauses_without_server(recipe: "Recipe", ask: "Ask", device: str) -> "list[
     from esmm.query.clauses import VectorClause
 
     encoders, faults = load_encoders(recipe, device=device)
-    meta = {clause: {"field": recipe.vectors()[clause].vector, "encoder": encoder.info.as_meta()}
-            for clause, encoder in encoders.items()}  # fmt: skip
+    meta = {
+        clause: {"field": recipe.vectors()[clause].vector, "encoder": encoder.info.as_meta()}
+        for clause, encoder in encoders.items()
+    }
     made = flow.vector_clauses(ask, flow.sources_of(meta, ask.modalities()), encoders)
     for clause, fault in faults.items():
         native = "photo" if clause == "image" else "text"

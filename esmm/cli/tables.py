@@ -52,8 +52,9 @@ def parts_table(answer: "Answer") -> None:
             numbers = (part.raw, part.normalised, part.weight, part.contribution)
             table.add_row(_plain(hit.id), part.clause, *(f"{number:.4f}" for number in numbers), "")
         total = sum(part.contribution for part in hit.parts)
-        table.add_row(_plain(hit.id), "[bold]sum", "", "", "", f"[bold]{total:.4f}", f"[bold]{hit.score:.4f}",
-                      end_section=True)  # fmt: skip
+        table.add_row(
+            _plain(hit.id), "[bold]sum", "", "", "", f"[bold]{total:.4f}", f"[bold]{hit.score:.4f}", end_section=True
+        )
     console().print(table)
 
 

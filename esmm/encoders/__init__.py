@@ -80,5 +80,7 @@ def _is_torchvision(name: str) -> bool:
 def _check_takes(clause: str, info: EncoderInfo) -> None:
     needed: Modality = "photo" if clause == "image" else "text"
     if needed not in info.takes:
-        raise EncoderError(f"{info.id} takes no {needed}, so it cannot make the {clause} vector",
-                           f"name a model that takes {needed}s as {clause}.model")  # fmt: skip
+        raise EncoderError(
+            f"{info.id} takes no {needed}, so it cannot make the {clause} vector",
+            f"name a model that takes {needed}s as {clause}.model",
+        )

@@ -30,8 +30,13 @@ class EncoderInfo:
 
     def as_meta(self) -> dict[str, Any]:
         """Return the form kept in an index's ``_meta``."""
-        return {"id": self.id, "revision": self.revision, "dims": self.dims, "space": self.space,
-                "takes": list(self.takes)}  # fmt: skip
+        return {
+            "id": self.id,
+            "revision": self.revision,
+            "dims": self.dims,
+            "space": self.space,
+            "takes": list(self.takes),
+        }
 
     @classmethod
     def from_meta(cls, meta: dict[str, Any]) -> "EncoderInfo":

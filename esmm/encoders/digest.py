@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from esmm.encoders.base import EncoderInfo
 
@@ -23,9 +23,10 @@ class DigestEncoder:
         """Return one row of length 1 for each item: float32, shape (len(items), dims)."""
         import numpy as np
 
-        rows = np.empty((len(items), self.info.dims), dtype=np.float32)
+        rows: Matrix = np.empty((len(items), self.info.dims), dtype=np.float32)
         for row, item in zip(rows, items, strict=True):
-            data = item.encode() if isinstance(item, str) else item.tobytes()
+            data = item.encode() if isinstance(item, str) else cast("Image", item).tobytes()
             seed = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
             row[:] = np.random.default_rng(seed).standard_normal(self.info.dims)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows

@@ -51,12 +51,13 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, ignore_patterns=["*.onnx", "openvino/*", "*.h5", "*.msgpack"]))
     except HFValidationError:
-        raise EncoderError(f"{name!r} is neither a folder nor a model name", "use a name such as "
-                           "all-MiniLM-L6-v2, organisation/model, or a folder") from None  # fmt: skip
+        raise EncoderError(
+            f"{name!r} is neither a folder nor a model name",
+            "use a name such as all-MiniLM-L6-v2, organisation/model, or a folder",
+        ) from None
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise EncoderError(
             f"model {name} is not in a local folder, package or cache, and the hub does not give it: {reason}",
             "copy the model to a folder and name that in the recipe, or set HF_HUB_CACHE to a filled cache",
         ) from None
-

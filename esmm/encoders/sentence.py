@@ -48,13 +48,15 @@ def _open(name: str, folder: Path, device: str) -> Any:
         raise EncoderError(
             f"{name} needs sentence-transformers, which is not installed", 'pip install "esmm[models]"'
         ) from None
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call,unused-ignore]
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
     try:
         return SentenceTransformer(str(folder), device=device)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise EncoderError(f"{folder} does not load as a sentence-transformers model: {error}",
-                           "the folder must hold what SentenceTransformer.save wrote") from None  # fmt: skip
+        raise EncoderError(
+            f"{folder} does not load as a sentence-transformers model: {error}",
+            "the folder must hold what SentenceTransformer.save wrote",
+        ) from None
 
 
 def _takes_photos(model: Any) -> bool:

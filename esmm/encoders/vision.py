@@ -69,12 +69,15 @@ def _backbone(name: str, state: dict[str, Any], weights: Path | None) -> Any:
 
     model = get_model(name, weights=None)
     try:
-        model.load_state_dict({key: value.float() if value.is_floating_point() else value
-                               for key, value in state.items()})  # fmt: skip
+        model.load_state_dict(
+            {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        )
     except (RuntimeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
-        raise EncoderError(f"{weights or 'the weights'} do not fit torchvision's {name}: {reason}",
-                           "use the weights of this very model") from None  # fmt: skip
+        raise EncoderError(
+            f"{weights or 'the weights'} do not fit torchvision's {name}: {reason}",
+            "use the weights of this very model",
+        ) from None
     last = [path for path, module in model.named_modules() if isinstance(module, torch.nn.Linear)][-1]
     model.set_submodule(last, torch.nn.Identity())
     return model.eval().to(memory_format=torch.channels_last)
@@ -103,5 +106,6 @@ def _from_torchvision(name: str) -> tuple[dict[str, Any], str]:
         return default.get_state_dict(progress=False, check_hash=True), digest([default.url.encode()])
     except OSError as error:
         reason = getattr(error, "reason", None) or error
-        raise EncoderError(f"weights of {name} are not in torchvision's cache and cannot be fetched: {reason}",
-                           _REMEDY) from None  # fmt: skip
+        raise EncoderError(
+            f"weights of {name} are not in torchvision's cache and cannot be fetched: {reason}", _REMEDY
+        ) from None

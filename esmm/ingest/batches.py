@@ -68,10 +68,15 @@ class Preparer:
     def _images(self, batch: Batch, pool: ThreadPoolExecutor) -> None:
         references = [(record.id, reference) for record in batch.records for reference in record.photos]
         read = iter(pool.map(lambda pair: self._try(self._photos.read, *pair), references))
-        contents = [[(content_key(data), data, ref) for ref in record.photos if (data := next(read)) is not None]
-                    for record in batch.records]  # fmt: skip
-        unique = {key: (record.id, ref, data) for record, photos in zip(batch.records, contents, strict=True)
-                  for key, data, ref in photos}  # fmt: skip
+        contents = [
+            [(content_key(data), data, ref) for ref in record.photos if (data := next(read)) is not None]
+            for record in batch.records
+        ]
+        unique = {
+            key: (record.id, ref, data)
+            for record, photos in zip(batch.records, contents, strict=True)
+            for key, data, ref in photos
+        }
         batch.known["image"] = self._cache.get(self._encoders["image"].info, list(unique))
         todo = {key: found for key, found in unique.items() if key not in batch.known["image"]}
         decoded = pool.map(lambda found: self._decode(*found), todo.values())

@@ -60,8 +60,12 @@ def send(client: "Elasticsearch", index: str, batch: Sequence[Outgoing]) -> list
         if waiting:
             raise ServerBusy(f"{len(waiting)} documents were pushed back {_ATTEMPTS} times")
 
-    patient = Retrying(retry=retry_if_exception(passing), stop=stop_after_attempt(_ATTEMPTS),
-                       wait=wait_random_exponential(multiplier=0.5, max=30), reraise=True)  # fmt: skip
+    patient = Retrying(
+        retry=retry_if_exception(passing),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.5, max=30),
+        reraise=True,
+    )
     try:
         patient(attempt)
     except ApiError as error:
@@ -102,11 +106,15 @@ def _is_block(body: Any) -> bool:
 
 def _blocked(index: str, reason: str) -> IndexFault:
     if "flood" in reason or "disk usage" in reason:
-        return IndexFault(f"{index} refuses writes because the server's disk is nearly full (flood-stage watermark)",
-                          "free disk space there; the next run goes on from the vectors already made")  # fmt: skip
-    return IndexFault(f"{index} refuses writes: {reason}",
-                      "lift the block: PUT INDEX/_settings with index.blocks.read_only and index.blocks.write "
-                      "set to false; the next run goes on from the vectors already made")  # fmt: skip
+        return IndexFault(
+            f"{index} refuses writes because the server's disk is nearly full (flood-stage watermark)",
+            "free disk space there; the next run goes on from the vectors already made",
+        )
+    return IndexFault(
+        f"{index} refuses writes: {reason}",
+        "lift the block: PUT INDEX/_settings with index.blocks.read_only and index.blocks.write "
+        "set to false; the next run goes on from the vectors already made",
+    )
 
 
 def _reason(error: dict[str, Any]) -> str:

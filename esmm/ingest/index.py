@@ -49,20 +49,25 @@ class Versions:
 def versions(client: "Elasticsearch", alias: str) -> Versions:
     """Look up the versions behind an alias. Raises IndexFault if the name is taken by an index."""
     if client.indices.exists(index=alias) and not client.indices.exists_alias(name=alias):
-        raise IndexFault(f"{alias} is an index, not an alias, and esmm never replaces an index",
-                         "choose another name as index.name in the recipe, or move the index behind an alias")  # fmt: skip
+        raise IndexFault(
+            f"{alias} is an index, not an alias, and esmm never replaces an index",
+            "choose another name as index.name in the recipe, or move the index behind an alias",
+        )
     pattern = re.compile(re.escape(alias) + r"-v\d{4}")
     names = client.indices.get(index=f"{alias}-v*", expand_wildcards="all", features="aliases", allow_no_indices=True)
     mine = sorted(name for name in names if pattern.fullmatch(name))
     holders = [name for name in client.indices.get_alias(name=alias)] if client.indices.exists_alias(name=alias) else []
     if len(holders) > 1 or (holders and holders[0] not in mine):
-        raise IndexFault(f"alias {alias} points to {', '.join(sorted(holders))}, which esmm did not make",
-                         "choose another name as index.name in the recipe")  # fmt: skip
+        raise IndexFault(
+            f"alias {alias} points to {', '.join(sorted(holders))}, which esmm did not make",
+            "choose another name as index.name in the recipe",
+        )
     return Versions(alias, tuple(mine), holders[0] if holders else None)
 
 
-def create(client: "Elasticsearch", recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]", *,
-           name: str, can: "Capabilities") -> None:  # fmt: skip
+def create(
+    client: "Elasticsearch", recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]", *, name: str, can: "Capabilities"
+) -> None:
     """Create one version of the index, with its ingest pipeline where the server can run one."""
     body = index_body(recipe, encoders)
     if can.pipelines and encoders:
@@ -76,8 +81,10 @@ def index_body(recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]") -> dict[
     meta = {"esmm": new_meta(recipe, encoders)}
     body: dict[str, Any] = render_json(
         "mappings/index.json.j2",
-        recipe=recipe, encoders=encoders, meta=meta,
-    )  # fmt: skip
+        recipe=recipe,
+        encoders=encoders,
+        meta=meta,
+    )
     return body
 
 
@@ -92,15 +99,18 @@ def verify(client: "Elasticsearch", name: str, *, expected: "Mapping[str, int]",
         found = client.count(index=name, query=query)["count"]
         if found != count:
             what = f"documents with {field}" if field else "documents"
-            raise LoadFailed(f"{name} holds {found} {what}, {count} were sent; the alias stays where it was",
-                             "run the load again")  # fmt: skip
+            raise LoadFailed(
+                f"{name} holds {found} {what}, {count} were sent; the alias stays where it was", "run the load again"
+            )
     if sample:
         answers = client.mget(index=name, ids=[record.id for record in sample])["docs"]
         for record, answer in zip(sample, answers, strict=True):
             stored = {key: value for key, value in answer.get("_source", {}).items() if key in record.fields}
             if stored != {key: value for key, value in record.fields.items() if value is not None}:
-                raise LoadFailed(f"product {record.id} reads back otherwise than it was sent; the alias stays",
-                                 "look for an ingest pipeline or another writer on this index")  # fmt: skip
+                raise LoadFailed(
+                    f"product {record.id} reads back otherwise than it was sent; the alias stays",
+                    "look for an ingest pipeline or another writer on this index",
+                )
 
 
 def finish(client: "Elasticsearch", recipe: "Recipe", name: str, *, saturation: float | None) -> None:

@@ -42,18 +42,26 @@ def recipe_text(guesses: Sequence[Guess], *, name: str, id_field: str) -> str:
     from esmm.recipe import FusionWeights
 
     text = render_text(
-        "ingest/recipe.toml.j2", fields=guesses, index_name=_index_name(name), id_field=id_field,
-        embeds=any(g.embed for g in guesses), photos=any(g.type == "photo" for g in guesses),
-        text_weight=FusionWeights().text, image_weight=FusionWeights().image,
-    )  # fmt: skip
+        "ingest/recipe.toml.j2",
+        fields=guesses,
+        index_name=_index_name(name),
+        id_field=id_field,
+        embeds=any(g.embed for g in guesses),
+        photos=any(g.type == "photo" for g in guesses),
+        text_weight=FusionWeights().text,
+        image_weight=FusionWeights().image,
+    )
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
 DEFAULT_FIELDS = (
-    Guess("title", "text", boost=3, embed=1), Guess("brand", "text", boost=2, embed=1, facet=True),
-    Guess("category", "text", embed=1, facet=True), Guess("description", "text", embed=0.5),
-    Guess("price", "double"), Guess("image", "photo"),
-)  # fmt: skip
+    Guess("title", "text", boost=3, embed=1),
+    Guess("brand", "text", boost=2, embed=1, facet=True),
+    Guess("category", "text", embed=1, facet=True),
+    Guess("description", "text", embed=0.5),
+    Guess("price", "double"),
+    Guess("image", "photo"),
+)
 
 
 def _keys(products: Sequence[dict[str, Any]]) -> list[str]:
@@ -61,12 +69,18 @@ def _keys(products: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _id_field(columns: dict[str, list[Any]], count: int) -> str:
-    unique = [key for key, values in columns.items() if len(values) == count == len({str(v) for v in values})
-              and all(isinstance(v, (str, int)) and len(str(v)) <= 64 for v in values)]  # fmt: skip
+    unique = [
+        key
+        for key, values in columns.items()
+        if len(values) == count == len({str(v) for v in values})
+        and all(isinstance(v, (str, int)) and len(str(v)) <= 64 for v in values)
+    ]
     named = [key for wanted in _ID_NAMES for key in unique if key.lower() == wanted]
     if not (named or unique):
-        raise CatalogueError("no field could be the id: none is there in every product with a different value",
-                             "add one, or name it as index.id in a recipe of your own: esmm init --print")  # fmt: skip
+        raise CatalogueError(
+            "no field could be the id: none is there in every product with a different value",
+            "add one, or name it as index.id in a recipe of your own: esmm init --print",
+        )
     return (named or unique)[0]
 
 

@@ -64,8 +64,15 @@ class Source:
         return "stdin" if self.catalogue == "-" else Path(self.catalogue).name.split(".")[0]
 
 
-def load(source: Source, recipe: "Recipe", server: Server, *, encoders: "Mapping[str, Encoder]", cache: VectorCache,
-         on_progress: Callable[[LoadReport], None] = lambda _: None) -> LoadReport:  # fmt: skip
+def load(
+    source: Source,
+    recipe: "Recipe",
+    server: Server,
+    *,
+    encoders: "Mapping[str, Encoder]",
+    cache: VectorCache,
+    on_progress: Callable[[LoadReport], None] = lambda _: None,
+) -> LoadReport:
     """Load a catalogue into a new version of the recipe's index and move the alias to it once it is whole.
 
     Whatever ends the load early leaves the alias where it was and drops the unfinished version; the vectors made so
@@ -96,8 +103,16 @@ def check(source: Source, recipe: "Recipe") -> LoadReport:
     return report
 
 
-def _fill(source: Source, recipe: "Recipe", server: Server, *, encoders: "Mapping[str, Encoder]", cache: VectorCache,
-          report: LoadReport, on_progress: Callable[[LoadReport], None]) -> list[Record]:  # fmt: skip
+def _fill(
+    source: Source,
+    recipe: "Recipe",
+    server: Server,
+    *,
+    encoders: "Mapping[str, Encoder]",
+    cache: VectorCache,
+    report: LoadReport,
+    on_progress: Callable[[LoadReport], None],
+) -> list[Record]:
     """Read, encode and send everything; return a sample of the records stored."""
     fields = {clause: vector.vector for clause, vector in recipe.vectors().items()}
     folders = [source.folder, *source.photos]

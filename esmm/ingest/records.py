@@ -147,10 +147,20 @@ def _shown(value: Any) -> str:
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
-    "text": _text, "keyword": _text, "long": _long, "double": _double, "boolean": _boolean, "date": _date,
+    "text": _text,
+    "keyword": _text,
+    "long": _long,
+    "double": _double,
+    "boolean": _boolean,
+    "date": _date,
     "photo": _photo,
-}  # fmt: skip
+}
 _EXPECTED = {
-    "text": "text", "keyword": "text", "long": "a whole number", "double": "a number", "boolean": "true or false",
-    "date": "a date", "photo": "a path, URL, data URI or base64 text",
-}  # fmt: skip
+    "text": "text",
+    "keyword": "text",
+    "long": "a whole number",
+    "double": "a number",
+    "boolean": "true or false",
+    "date": "a date",
+    "photo": "a path, URL, data URI or base64 text",
+}

@@ -31,8 +31,7 @@ class VectorCache:
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None,
-                                       check_same_thread=False)  # fmt: skip
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._lock = threading.Lock()
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -41,8 +40,9 @@ class VectorCache:
                 " PRIMARY KEY (encoder, content)) WITHOUT ROWID"
             )
         except (OSError, sqlite3.Error) as error:
-            raise EsmmError(f"vector cache {path} cannot be used: {error}",
-                            "delete the file, or set ESMM_CACHE to another folder") from None  # fmt: skip
+            raise EsmmError(
+                f"vector cache {path} cannot be used: {error}", "delete the file, or set ESMM_CACHE to another folder"
+            ) from None
 
     def get(self, encoder: "EncoderInfo", keys: Sequence[bytes]) -> "dict[bytes, NDArray[np.float32]]":
         """Return the vectors that are known, by key."""
@@ -73,8 +73,9 @@ class VectorCache:
     def __enter__(self) -> "VectorCache":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: "TracebackType | None") -> None:  # fmt: skip
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
         self.close()
 
 

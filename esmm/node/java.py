@@ -81,7 +81,7 @@ def wanted(version: str) -> tuple[int, int | None]:
 
     The security manager that 7.x and early 8.x rely on is gone from Java 24.
     """
-    return (21, None) if int(version.partition(".")[0]) >= 9 else (17, 23)  # noqa: PLR2004
+    return (21, None) if int(version.partition(".")[0]) >= 9 else (17, 23)
 
 
 def _nothing_fits(version: str, looked: dict[Path, Java | str]) -> NodeError:

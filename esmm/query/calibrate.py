@@ -22,15 +22,19 @@ def measure_saturation(client: "Elasticsearch", index: str, recipe: "Recipe") ->
 
     The queries are the first words of products drawn with a fixed seed, so the same load gives the same constant.
     """
-    scores = [score for query in _title_queries(client, index, recipe)
-              if (score := _score_at_rank(client, index, recipe, query)) is not None]  # fmt: skip
+    scores = [
+        score
+        for query in _title_queries(client, index, recipe)
+        if (score := _score_at_rank(client, index, recipe, query)) is not None
+    ]
     return round(median(scores), 4) if scores else None
 
 
 def _title_queries(client: "Elasticsearch", index: str, recipe: "Recipe") -> list[str]:
     heaviest = max(recipe.searched(), key=lambda name: recipe.searched()[name])
-    drawn = {"function_score": {"query": {"exists": {"field": heaviest}},
-                                "random_score": {"seed": 7, "field": "_seq_no"}}}  # fmt: skip
+    drawn = {
+        "function_score": {"query": {"exists": {"field": heaviest}}, "random_score": {"seed": 7, "field": "_seq_no"}}
+    }
     hits = client.search(index=index, query=drawn, size=_QUERIES, source={"includes": [heaviest]})["hits"]["hits"]
     titles = [str(hit["_source"].get(heaviest, "")).split() for hit in hits]
     return [" ".join(words[-_WORDS:]) for words in titles if words]

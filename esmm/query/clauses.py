@@ -47,6 +47,7 @@ def filters_of(recipe: "Recipe", wanted: Mapping[str, Sequence[str]]) -> list[Js
     facets = recipe.facets()
     unknown = [name for name in wanted if name not in facets]
     if unknown:
-        raise QueryError(f"cannot filter by {', '.join(unknown)}",
-                         f"fields that can be filtered: {', '.join(facets) or 'none'}")  # fmt: skip
+        raise QueryError(
+            f"cannot filter by {', '.join(unknown)}", f"fields that can be filtered: {', '.join(facets) or 'none'}"
+        )
     return [{"terms": {facets[name]: list(values)}} for name, values in wanted.items()]

@@ -33,8 +33,12 @@ class Hit:
 
     def as_json(self) -> dict[str, Any]:
         """Return the hit for ``--json``."""
-        return {"id": self.id, "score": self.score, "product": dict(self.source),
-                "clauses": [asdict(part) for part in self.parts]}  # fmt: skip
+        return {
+            "id": self.id,
+            "score": self.score,
+            "product": dict(self.source),
+            "clauses": [asdict(part) for part in self.parts],
+        }
 
 
 def hits_of(answer: Mapping[str, Any], fusion: "Fusion") -> list[Hit]:

@@ -81,8 +81,10 @@ def sources_of(clauses: Mapping[str, Any], asked: "set[Modality]") -> list[Sourc
 def check_encoder(clause: str, made_with: EncoderInfo, now: EncoderInfo) -> None:
     """Raise EncoderError unless the query is encoded by what made the index."""
     if not made_with.same_vectors(now):
-        raise EncoderError(f"the {clause} vectors of the index were made by {made_with}, the recipe names {now}",
-                           "use the recipe of the index, or load the catalogue again with this one")  # fmt: skip
+        raise EncoderError(
+            f"the {clause} vectors of the index were made by {made_with}, the recipe names {now}",
+            "use the recipe of the index, or load the catalogue again with this one",
+        )
 
 
 def vector_clauses(ask: Ask, sources: Sequence[Source], encoders: "Mapping[str, Encoder]") -> list[VectorClause]:
@@ -107,8 +109,11 @@ def request(recipe: "Recipe", ask: Ask, vectors: Sequence[VectorClause], fusion:
     if not ask.modalities():
         raise QueryError("the query is empty", 'give a text, a photo or both: esmm search "red shoe"')
     if ask.start + ask.size > recipe.search.window and vectors:
-        raise QueryError(f"from + size is {ask.start + ask.size}, beyond the window of {recipe.search.window} products "
-                         "that a hybrid search orders", "raise search.window in the recipe")  # fmt: skip
+        raise QueryError(
+            f"from + size is {ask.start + ask.size}, beyond the window of {recipe.search.window} products "
+            "that a hybrid search orders",
+            "raise search.window in the recipe",
+        )
     guard = filters_of(recipe, ask.filters)
     keyword = keyword_query(recipe, ask.text, guard)
     body: Json = {"query": keyword} if keyword else {}
@@ -149,16 +154,19 @@ class Searcher:
         if keyword_only and not ask.text:
             raise QueryError("a photo alone has no keywords", "give words too, or leave out keyword-only")
         if ask.photo and not keyword_only and all(source.modality != "photo" for source in sources):
-            raise QueryError(f"{self._recipe.index.name} has no photo vectors, so a photo finds nothing in it",
-                             "load the catalogue with a photo encoder: [image] in the recipe")  # fmt: skip
+            raise QueryError(
+                f"{self._recipe.index.name} has no photo vectors, so a photo finds nothing in it",
+                "load the catalogue with a photo encoder: [image] in the recipe",
+            )
 
     def _load(self, sources: Sequence[Source]) -> None:
         from esmm.encoders import load_encoder
 
         for name in {source.encoder for source in sources} - set(self._encoders):
             if name not in self._recipe.vectors():
-                raise EncoderError(f"the index has {name} vectors, the recipe names no encoder for them",
-                                   f"add [{name}] to the recipe")  # fmt: skip
+                raise EncoderError(
+                    f"the index has {name} vectors, the recipe names no encoder for them", f"add [{name}] to the recipe"
+                )
             encoder = load_encoder(self._recipe.vectors()[name], device=self._device)
             check_encoder(name, EncoderInfo.from_meta(self._clauses[name]["encoder"]), encoder.info)
             self._encoders[name] = encoder

@@ -26,8 +26,15 @@ _SATURATE = "_score / (_score + params.k)"
 _COSINE = "Math.min(1.0, Math.max(0.0, (cosineSimilarity(params.q, params.field) - params.low) / params.width))"
 
 
-def exact(body: Json, vectors: Sequence[VectorClause], fusion: "Fusion", *, guard: Sequence[Json],
-          limits: "Search", can: "Capabilities") -> Json:  # fmt: skip
+def exact(
+    body: Json,
+    vectors: Sequence[VectorClause],
+    fusion: "Fusion",
+    *,
+    guard: Sequence[Json],
+    limits: "Search",
+    can: "Capabilities",
+) -> Json:
     """Return the hybrid body: ``body`` with its query widened by the vectors and rescored by the fusion.
 
     ``guard`` are the filters that vector hits must pass too. A clause of weight 0 is left out; with no vector left
@@ -77,6 +84,7 @@ def _vector_score(clause: VectorClause, fusion: "Fusion") -> Json:
 
 def _weighted(name: str, query: Json, source: str, params: Json, fusion: "Fusion") -> Json:
     """Put the weight outside the named clause, so that the named score is the normalised one."""
-    scored = {"script_score": {"query": query, "script": {"source": source, "params": params},
-                               "_name": f"{PREFIX}{name}"}}  # fmt: skip
+    scored = {
+        "script_score": {"query": query, "script": {"source": source, "params": params}, "_name": f"{PREFIX}{name}"}
+    }
     return {"bool": {"must": [scored], "boost": fusion.weight(name)}}
