@@ -1,0 +1,114 @@
+"""What the benchmarks share: data sets, a server, measures with intervals, and results as Markdown."""
+
+import csv
+import os
+import platform
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from esmm import node
+from esmm.cli.common import Cluster, open_cluster
+from esmm.cluster import connection
+from esmm.encoders import Encoder, load_encoders
+from esmm.ingest.load import Server, Source, load
+from esmm.ingest.vectors import VectorCache
+from esmm.paths import vector_cache_path
+from esmm.recipe import Recipe
+from esmm.recipe import load as load_recipe
+
+HERE = Path(__file__).parent
+DATA = Path(os.environ.setdefault("ESMM_BENCH_DATA", str(HERE.parent.parent / "shared" / "data")))
+SEED, RESAMPLES = 7, 10_000
+Judgements = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A catalogue with its recipe and its judgements."""
+
+    name: str
+    catalogue: Path
+    judgements: str = "judgements.tsv"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe in benchmarks/recipes."""
+        return load_recipe(HERE / "recipes" / f"{self.name}.toml")
+
+    def judged(self, file: str | None = None) -> Judgements:
+        """Return the gains by query (or photo) and product."""
+        gains: Judgements = defaultdict(dict)
+        with (DATA / self.name / (file or self.judgements)).open(encoding="utf-8", newline="") as lines:
+            for query, product, gain in list(csv.reader(lines, delimiter="\t"))[1:]:
+                gains[query][product] = float(gain)
+        return dict(gains)
+
+
+ESCI = DataSet("esci", DATA / "esci" / "products.jsonl.gz")
+FASHION = DataSet("fashion", DATA / "fashion" / "catalog.jsonl.gz")
+GROCERY = DataSet("grocery", DATA / "grocery" / "catalog.jsonl", "photo_judgements.tsv")
+
+
+def server() -> Cluster:
+    """Return the server to measure on."""
+    where = connection()
+    return open_cluster(where if where.named else connection(url=node.up().url))
+
+
+def loaded(data: DataSet, cluster: Cluster) -> tuple[Recipe, dict[str, Encoder]]:
+    """Load a data set unless it is there already; return its recipe and encoders."""
+    recipe = data.recipe
+    encoders, faults = load_encoders(recipe)
+    for fault in faults.values():
+        raise fault
+    if not cluster.client.indices.exists_alias(name=recipe.index.name):
+        source = Source(str(data.catalogue), tuple(recipe.image.photo_places if recipe.image else ()))
+        with VectorCache(vector_cache_path()) as cache:
+            load(source, recipe, Server(cluster.client, cluster.can), encoders=encoders, cache=cache)
+        cluster.client.indices.forcemerge(index=recipe.index.name, max_num_segments=1)
+    return recipe, encoders
+
+
+def ndcg(run: Mapping[str, Sequence[str]], gains: Judgements, *, k: int = 10) -> np.ndarray:
+    """Return nDCG@k for each query, in the order of ``gains``; what is not judged counts 0."""
+    import ir_measures
+
+    measure = ir_measures.nDCG @ k
+    # trec_eval knows whole gains only; nDCG does not change when all are multiplied.
+    qrels = {q: {p: round(gain * 100) for p, gain in products.items()} for q, products in gains.items()}
+    ranked = {q: {p: float(-rank) for rank, p in enumerate(run[q])} for q in gains}
+    values = {value.query_id: value.value for value in ir_measures.iter_calc([measure], qrels, ranked)}
+    return np.array([values.get(q, 0.0) for q in gains])
+
+
+def interval(values: np.ndarray, statistic: Callable[..., np.ndarray] = np.mean) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval (percentile) of the mean over queries."""
+    rng = np.random.default_rng(SEED)
+    drawn = rng.integers(0, len(values), (RESAMPLES, len(values)))
+    low, high = np.percentile(statistic(values[drawn], axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def percentiles(times: Sequence[float]) -> tuple[float, float]:
+    """Return median and 95th percentile."""
+    return float(np.percentile(times, 50)), float(np.percentile(times, 95))
+
+
+def publish(name: str, title: str, tables: Sequence[str], *, notes: str = "") -> None:
+    """Print a result and write it to results/NAME.md."""
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    text = "\n\n".join([f"{title} (`python -m benchmarks.{name}`; {machine})", *tables, *([notes] if notes else [])])
+    path = HERE / "results" / f"{name}.md"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
