@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +28,17 @@ _VARIABLES = {
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the server is and who asks. Secrets never show in ``repr``."""
+    """Where the server is and who asks. Secrets never show in ``repr``, nor those inside the address."""
 
     url: str | None = None
     cloud_id: str | None = None
     ca_certs: str | None = None
     username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    api_key: str | None = field(default=None, repr=False)
+    password: str | None = None
+    api_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Connection({self.where}, username={self.username})"
 
     @property
     def named(self) -> bool:
@@ -78,9 +81,8 @@ def connect(where: Connection) -> "Elasticsearch":
         # Retries are ours (esmm/ingest/bulk.py): the client's would resend without any pause.
         return Elasticsearch(**target, request_timeout=60, max_retries=0)
     except (ValueError, TypeError) as error:
-        raise ClusterError(
-            f"{where.where} is no usable address: {_without_credentials(str(error))}", "write it as http://host:9200"
-        ) from None
+        hint = "copy the cloud id whole" if where.cloud_id else "write it as http://host:9200"
+        raise ClusterError(f"{where.where} is no usable address: {_one_line(str(error))}", hint) from None
 
 
 @dataclass(frozen=True)
@@ -175,10 +177,12 @@ def _version(text: str) -> tuple[int, int, int]:
 
 def _from_transport(error: "TransportError", where: Connection | None) -> EsmmError:
     place = where.where if where else "the server"
-    text = _without_credentials(str(error))
+    text = _one_line(str(error.message))  # str(error) leaves the cause out
     if "timed out" in text.lower() or "timeout" in type(error).__name__.lower():
         return Unreachable(f"{place} does not answer in time", "look at its load, or give it longer")
-    if "CERTIFICATE" in text.upper() or "SSL" in type(error).__name__.upper() or "TLS" in type(error).__name__.upper():
+    if "WRONG_VERSION_NUMBER" in text:
+        return Unreachable(f"{place} does not speak HTTPS", "write the address with http://")
+    if "CERTIFICATE" in text.upper() or type(error).__name__ == "TlsError":
         return Unreachable(
             f"the certificate of {place} is not trusted: {text}",
             "name the authority's PEM file as --ca-certs or ELASTICSEARCH_CA_CERTS",
@@ -192,18 +196,19 @@ def _from_transport(error: "TransportError", where: Connection | None) -> EsmmEr
 def _from_answer(error: "ApiError", where: Connection | None) -> EsmmError:
     place = where.where if where else "the server"
     kind, reason = _kind_and_reason(error.body)
+    if type(error).__name__ == "UnsupportedProductError":
+        return Unreachable(f"what answers at {place} is not Elasticsearch", "check host and port of the address")
     for pattern, make in _ANSWERS.items():
         if re.search(pattern, f"{error.meta.status} {kind} {reason}"):
             return replace_place(make, place, reason)
-    return ClusterError(
-        f"{place} answers {error.meta.status} {kind}: {_without_credentials(reason)}", "the server's log may say more"
-    )
+    answer = " ".join(str(part) for part in (error.meta.status, kind) if part)
+    return ClusterError(f"{place} answers {answer}: {_one_line(reason)}", "the server's log may say more")
 
 
 def replace_place(make: tuple[type[EsmmError], str, str], place: str, reason: str) -> EsmmError:
     """Fill in the sentence of a known refusal."""
     kind, sentence, hint = make
-    return kind(sentence.format(place=place, reason=_without_credentials(reason)), hint)
+    return kind(sentence.format(place=place, reason=_one_line(reason)), hint)
 
 
 # First match counts: status, type and reason of a refusal -> error, sentence, hint.
@@ -254,8 +259,14 @@ def _cause(text: str) -> str:
     for phrase in ("Connection refused", "Name or service not known", "No route to host"):
         if phrase in text:
             return phrase.lower()
-    return text.splitlines()[0][:200]
+    return text[:200]
+
+
+def _one_line(text: str) -> str:
+    """Make a reason fit into a sentence: tags of a proxy's error page, line ends and credentials go."""
+    return _without_credentials(" ".join(re.sub(r"<[^<>]*>", " ", text).split()))
 
 
 def _without_credentials(text: str) -> str:
-    return re.sub(r"//[^/@\s]+@", "//***@", text)
+    # Greedy: a password that holds @ or / unescaped must not show either.
+    return re.sub(r"(//|^)\S+@", r"\1***@", text)
