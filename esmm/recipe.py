@@ -62,8 +62,9 @@ class VectorField(_Part):
 
     @cached_property
     def weights_path(self) -> Path | None:
-        """The weights file, with environment variables and ``~`` filled in."""
-        return _filled_in(self.weights) if self.weights else None
+        """The weights file, with environment variables and ``~`` filled in; None where a variable is not set."""
+        path = _filled_in(self.weights) if self.weights else None
+        return None if path and "${" in str(path) else path
 
 
 class TextVector(VectorField):
@@ -136,6 +137,11 @@ class Recipe(_Part):
     def source(self) -> str:
         """The file this recipe was read from."""
         return self._source
+
+    @property
+    def toml(self) -> str:
+        """The text this recipe was read from."""
+        return self._text
 
     def line(self, *path: str) -> str:
         """Return ``line 7: `` for a setting of this recipe, or nothing where its text is not at hand."""
@@ -219,6 +225,8 @@ def _cross_faults(raw: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
     found: list[tuple[tuple[str, ...], str]] = []
     if "fields" in raw and "text" not in types.values():
         found.append((("fields",), "fields: none has type text, so there is nothing to search"))
+    elif fields and all(field.get("boost") == 0 for field in fields.values() if field.get("type") == "text"):
+        found.append((("fields",), "fields: every text field has boost 0, so there is nothing to search"))
     if "text" in raw and not any(field.get("embed") for field in fields.values()):
         found.append((("text",), "text: no field has embed, so there is no text to make vectors of"))
     if "image" in raw and "photo" not in types.values():

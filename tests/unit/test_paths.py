@@ -31,3 +31,11 @@ def test_made_folders_can_be_entered_by_others_only_when_root_made_them(tmp_path
     finally:
         os.umask(before)
     assert {folder.stat().st_mode & 0o777 for folder in (made, made.parent)} == {0o755 if paths.is_root() else 0o700}
+
+
+def test_the_vector_cache_lies_in_the_cache_unless_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ESMM_CACHE", str(tmp_path))
+    monkeypatch.delenv("ESMM_VECTORS")
+    assert paths.vector_cache_path() == tmp_path / "vectors.sqlite"
+    monkeypatch.setenv("ESMM_VECTORS", "~/v.sqlite")
+    assert paths.vector_cache_path() == Path.home() / "v.sqlite"
