@@ -197,7 +197,10 @@ def _from_answer(error: "ApiError", where: Connection | None) -> EsmmError:
     place = where.where if where else "the server"
     kind, reason = _kind_and_reason(error.body)
     if type(error).__name__ == "UnsupportedProductError":
-        return Unreachable(f"what answers at {place} is not Elasticsearch", "check host and port of the address")
+        return Unreachable(
+            f"what answers at {place} is not Elasticsearch, or is older than 7.14",
+            "check host and port of the address; esmm needs 8.14 or newer",
+        )
     for pattern, make in _ANSWERS.items():
         if re.search(pattern, f"{error.meta.status} {kind} {reason}"):
             return replace_place(make, place, reason)
@@ -268,5 +271,5 @@ def _one_line(text: str) -> str:
 
 
 def _without_credentials(text: str) -> str:
-    # Greedy: a password that holds @ or / unescaped must not show either.
-    return re.sub(r"(//|^)\S+@", r"\1***@", text)
+    # Greedy: a password that holds @, / or a space unescaped must not show either.
+    return re.sub(r"(//).*@|^(?!\S*//)\S+@", r"\1***@", text)

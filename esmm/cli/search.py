@@ -142,10 +142,13 @@ def _is_photo(part: str) -> bool:
 
 
 def _opened(reference: str) -> "Image":
+    from esmm.ingest.batches import PHOTO_SIDE
     from esmm.ingest.photos import Photos, decode
 
-    with Photos([Path()]) as photos:
-        photo: Image = decode(photos.read(reference))
+    # In a catalogue a path may not lead out of the photo folder; a person may name any file.
+    place = reference if ":" in reference else str(Path(reference).absolute())
+    with Photos([]) as photos:
+        photo: Image = decode(photos.read(place), max_side=PHOTO_SIDE)
     return photo
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Vectors = dict[bytes, NDArray[np.float32]]
 
 BATCH = 256
-_PHOTO_SIDE = 320  # no backbone looks at more than 224 to 299 pixels
+PHOTO_SIDE = 320  # no backbone looks at more than 224 to 299 pixels
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Preparer:
         batch.wanted["image"] = [[(1.0, key) for key, _, _ in photos] for photos in contents]
 
     def _decode(self, record_id: str, reference: str, data: bytes) -> "Image | None":
-        image: Image | None = self._try(lambda _: decode(data, max_side=_PHOTO_SIDE), record_id, reference)
+        image: Image | None = self._try(lambda _: decode(data, max_side=PHOTO_SIDE), record_id, reference)
         return image
 
     def _try(self, step: Any, record_id: str, reference: str) -> Any:

@@ -34,5 +34,7 @@ def bulk_lines(record: "Record", vectors: "dict[str, Vector]", *, packed: bool) 
 
     document: dict[str, Any] = {name: value for name, value in record.fields.items() if value is not None}
     document |= {field: pack(vector) if packed else vector for field, vector in vectors.items()}
+    if not vectors:
+        document["esmm"] = {}  # tells the ingest pipeline that the vectors were not forgotten
     action = orjson.dumps({"index": {"_id": record.id}})
     return action + b"\n" + orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"

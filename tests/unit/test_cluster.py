@@ -145,7 +145,12 @@ REFUSALS: list[tuple[Answer, type[EsmmError], str, str]] = [
         "{url} answers 500: see http://***@other/x",
         "log",
     ),
-    ((200, "<html>router</html>", HTML), Unreachable, "what answers at {url} is not Elasticsearch", "address"),
+    (
+        (200, "<html>router</html>", HTML),
+        Unreachable,
+        "what answers at {url} is not Elasticsearch, or is older than 7.14",
+        "address",
+    ),
 ]
 
 
