@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,15 +46,29 @@ def can(client: Elasticsearch) -> Capabilities:
     return capabilities(client)
 
 
-@pytest.fixture
-def alias(client: Elasticsearch) -> Iterator[str]:
-    """An alias of this test alone; what is behind it is deleted afterwards."""
+@contextmanager
+def _own_alias(client: Elasticsearch) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:12]}"
     yield name
     versions = client.indices.get(index=f"{name}*", allow_no_indices=True)
     for index in versions:
+        client.indices.put_settings(index=index, settings={"index.blocks.read_only": None, "index.blocks.write": None})
         client.indices.delete(index=index)
         client.options(ignore_status=404).ingest.delete_pipeline(id=f"esmm-{index}")
+
+
+@pytest.fixture
+def alias(client: Elasticsearch) -> Iterator[str]:
+    """An alias of this test alone; what is behind it is deleted afterwards."""
+    with _own_alias(client) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def module_alias(client: Elasticsearch) -> Iterator[str]:
+    """An alias that the tests of one module share, loaded once."""
+    with _own_alias(client) as name:
+        yield name
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +104,13 @@ def tiny_recipe(name: str = "tiny", **replaced: str) -> Recipe:
 @pytest.fixture
 def recipe(alias: str) -> Recipe:
     return tiny_recipe(alias)
+
+
+@pytest.fixture
+def recipe_text(alias: str) -> str:
+    return TINY.format(name=alias)
+
+
+@pytest.fixture(scope="module")
+def module_recipe_text(module_alias: str) -> str:
+    return TINY.format(name=module_alias)
