@@ -4,6 +4,7 @@ Three stages run at the same time: a thread reads lines and photos, this thread 
 at most a few batches to the next, so memory stays bounded.
 """
 
+import os
 import random
 import time
 from collections import deque
@@ -59,6 +60,11 @@ class Source:
         return Path() if self.catalogue == "-" else Path(self.catalogue).parent
 
     @property
+    def fault_folder(self) -> Path:
+        """Where lists of faults are written: beside the catalogue, or here if that folder cannot be written."""
+        return self.folder if os.access(self.folder, os.W_OK) else Path()
+
+    @property
     def stem(self) -> str:
         """The catalogue's name without its endings."""
         return "stdin" if self.catalogue == "-" else Path(self.catalogue).name.split(".")[0]
@@ -85,7 +91,7 @@ def load(
     index.create(server.client, recipe, infos, name=known.next, can=server.can)
     try:
         sample = _fill(source, recipe, server, encoders=encoders, cache=cache, report=report, on_progress=on_progress)
-        _check(server.client, recipe, report, sample)
+        bulk.patient()(_check, server.client, recipe, report, sample)
     except BaseException:
         index.drop(server.client, known.next)
         raise
@@ -97,7 +103,7 @@ def load(
 def check(source: Source, recipe: "Recipe") -> LoadReport:
     """Read and check every line as :func:`load` would, and store nothing. Raises CatalogueError."""
     report = LoadReport(alias=recipe.index.name)
-    with Ledger(report, source.folder, source.stem) as ledger:
+    with Ledger(report, source.fault_folder, source.stem) as ledger:
         for _ in _records(read(source.catalogue, stdin=source.stdin), recipe, report, ledger):
             report.stored += 1
     return report
@@ -118,7 +124,7 @@ def _fill(
     folders = [source.folder, *source.photos]
     sample = Sample(_SAMPLE)
     with (
-        Ledger(report, source.folder, source.stem) as ledger,
+        Ledger(report, source.fault_folder, source.stem) as ledger,
         Photos(folders, allow_private=source.allow_private) as photos,
     ):
         records = _records(read(source.catalogue, stdin=source.stdin), recipe, report, ledger)
