@@ -69,12 +69,12 @@ def pick_device(wanted: str) -> str:
 
 def _is_torchvision(name: str) -> bool:
     try:
-        from torchvision.models import list_models
+        from torchvision import models
     except ImportError:
         raise EncoderError(
             f"{name} needs torch and torchvision, which are not installed", 'pip install "esmm[models]"'
         ) from None
-    return name in list_models()
+    return name in models.list_models(module=models)  # classification only: no detection, no video
 
 
 def _check_takes(clause: str, info: EncoderInfo) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # No token is longer than this on average, so cutting here loses nothing and spares tokenising a megabyte.
 _CHARACTERS_PER_TOKEN = 16
+_REMEDY = "the folder must hold what SentenceTransformer.save wrote"
 
 
 class SentenceEncoder:
@@ -25,8 +26,9 @@ class SentenceEncoder:
         folder = find_model(name)
         self._model = _open(name, folder, device)
         self._batch = batch
-        identity = name if not Path(name).expanduser().is_dir() else Path(name).expanduser().resolve().name
-        dims = int(self._model.encode(["dims"], show_progress_bar=False).shape[1])
+        local = Path(name).expanduser().is_dir()
+        identity = folder.resolve().name if local else name.removeprefix("sentence-transformers/")
+        dims = _dims(self._model, folder)
         takes: tuple[Modality, ...] = ("text", "photo") if _takes_photos(self._model) else ("text",)
         self.info = EncoderInfo(identity, revision_of(folder), dims, identity, takes)
 
@@ -41,7 +43,10 @@ class SentenceEncoder:
 
 
 def _open(name: str, folder: Path, device: str) -> Any:
+    import pickle
+
     try:
+        from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging as transformers_logging
     except ImportError:
@@ -52,11 +57,17 @@ def _open(name: str, folder: Path, device: str) -> Any:
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
     try:
         return SentenceTransformer(str(folder), device=device)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise EncoderError(
-            f"{folder} does not load as a sentence-transformers model: {error}",
-            "the folder must hold what SentenceTransformer.save wrote",
-        ) from None
+    except (OSError, ValueError, KeyError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EncoderError(f"{folder} does not load as a sentence-transformers model: {reason}", _REMEDY) from None
+
+
+def _dims(model: Any, folder: Path) -> int:
+    """Return the length of the model's vectors. Raises EncoderError if it cannot tell words apart."""
+    special = getattr(model.tokenizer, "all_special_ids", None)
+    if special and len(model.tokenizer) <= len(special):  # transformers makes one up where the files are missing
+        raise EncoderError(f"{folder} has no tokenizer that knows any word", _REMEDY)
+    return int(model.encode(["dims"], show_progress_bar=False).shape[1])
 
 
 def _takes_photos(model: Any) -> bool:

@@ -1,5 +1,6 @@
 """Photo encoders of torchvision: any classification backbone by name, without its last layer."""
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 # The mean and standard deviation that torchvision's weights were trained with.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SIDE = 224
+_UNREADABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
 _REMEDY = (
     "name a weights file as image.weights in the recipe, put torchvision's own file in its cache, "
     "or connect to the network once"
@@ -73,28 +75,32 @@ def _backbone(name: str, state: dict[str, Any], weights: Path | None) -> Any:
             {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
         )
     except (RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:200]
         raise EncoderError(
             f"{weights or 'the weights'} do not fit torchvision's {name}: {reason}",
             "use the weights of this very model",
         ) from None
-    last = [path for path, module in model.named_modules() if isinstance(module, torch.nn.Linear)][-1]
-    model.set_submodule(last, torch.nn.Identity())
+    linear = [path for path, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    if not linear:
+        raise EncoderError(f"{name} ends without a linear layer, so it has no features to take", "name another model")
+    parent, _, last = linear[-1].rpartition(".")
+    setattr(model.get_submodule(parent), last, torch.nn.Identity())
     return model.eval().to(memory_format=torch.channels_last)
 
 
 def _from_file(path: Path) -> tuple[dict[str, Any], str]:
-    import pickle
-
     import torch
 
     try:
         return torch.load(path, map_location="cpu", weights_only=True), revision_of(path)
     except FileNotFoundError:
         raise EncoderError(f"weights file {path} does not exist", _REMEDY) from None
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise EncoderError(f"weights file {path} cannot be read: {reason}", _REMEDY) from None
+    except _UNREADABLE as error:
+        raise EncoderError(f"weights file {path} cannot be read: {_reason(error)}", _REMEDY) from None
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _from_torchvision(name: str) -> tuple[dict[str, Any], str]:
@@ -108,4 +114,9 @@ def _from_torchvision(name: str) -> tuple[dict[str, Any], str]:
         reason = getattr(error, "reason", None) or error
         raise EncoderError(
             f"weights of {name} are not in torchvision's cache and cannot be fetched: {reason}", _REMEDY
+        ) from None
+    except _UNREADABLE as error:
+        raise EncoderError(
+            f"weights of {name} in torchvision's cache cannot be read: {_reason(error)}",
+            f"delete {default.url.rsplit('/', 1)[-1]} in torchvision's cache",
         ) from None

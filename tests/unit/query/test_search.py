@@ -1,0 +1,132 @@
+"""The pure part of the query flow: what of a question meets which vector, and the body that comes of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from esmm.cluster import Capabilities
+from esmm.encoders import EncoderInfo
+from esmm.encoders.digest import DigestEncoder
+from esmm.errors import EncoderError, QueryError
+from esmm.query.clauses import VectorClause
+from esmm.query.fusion import DEFAULT_SATURATION, Fusion
+from esmm.query.search import Ask, Source, check_encoder, fusion_of, request, sources_of, vector_clauses
+from tests.conftest import tiny_recipe
+
+PHOTO = Image.new("RGB", (4, 4), "red")
+BOTH: tuple[Any, ...] = ("text", "photo")
+
+
+def clauses(**infos: EncoderInfo) -> dict[str, Any]:
+    return {name: {"field": f"{name}_vector", "encoder": info.as_meta()} for name, info in infos.items()}
+
+
+MINILM = EncoderInfo("minilm", "1", 384, "minilm", ("text",))
+BACKBONE = EncoderInfo("backbone", "1", 1280, "backbone", ("photo",))
+CLIP = EncoderInfo("clip", "1", 512, "clip", BOTH)
+ALIGNED = EncoderInfo("tower", "1", 384, "minilm", ("photo",))
+
+
+@pytest.mark.parametrize(
+    ("meta", "asked", "expected"),
+    [
+        (clauses(text=MINILM, image=BACKBONE), {"text"}, {"text": ("text", "text")}),
+        (clauses(text=MINILM, image=BACKBONE), {"photo"}, {"image": ("photo", "image")}),
+        (clauses(text=MINILM, image=BACKBONE), set(BOTH), {"text": ("text", "text"), "image": ("photo", "image")}),
+        (clauses(text=MINILM, image=CLIP), {"text"}, {"text": ("text", "text"), "image": ("text", "image")}),
+        (clauses(text=MINILM, image=CLIP), set(BOTH), {"text": ("text", "text"), "image": ("photo", "image")}),
+        (clauses(text=MINILM, image=ALIGNED), {"text"}, {"text": ("text", "text"), "image": ("text", "text")}),
+        (clauses(text=MINILM), {"photo"}, {}),
+        (clauses(image=BACKBONE), {"text"}, {}),
+        (clauses(text=CLIP), {"photo"}, {}),
+        ({}, {"text"}, {}),
+    ],
+)
+def test_which_part_of_a_question_meets_which_field(
+    meta: dict[str, Any], asked: set[Any], expected: dict[str, tuple[str, str]]
+) -> None:
+    found = sources_of(meta, asked)
+    assert {source.clause: (source.modality, source.encoder) for source in found} == expected
+    assert all(source.field == f"{source.clause}_vector" for source in found)
+
+
+class Counting(DigestEncoder):
+    """A digest encoder that remembers what it was given."""
+
+    def __init__(self, dims: int) -> None:
+        super().__init__(dims)
+        self.given: list[Any] = []
+
+    def encode(self, items: Sequence[Any]) -> Any:
+        self.given.extend(items)
+        return super().encode(items)
+
+
+def test_each_input_is_encoded_once_by_each_encoder() -> None:
+    shared, own = Counting(8), Counting(8)
+    sources = [
+        Source("text", "t", "text", "text"),
+        Source("title", "u", "text", "text"),
+        Source("image", "i", "photo", "image"),
+    ]
+    made = vector_clauses(Ask("red shoe", PHOTO), sources, {"text": shared, "image": own})
+    assert (shared.given, own.given) == (["red shoe"], [PHOTO])
+    assert [(clause.name, clause.field) for clause in made] == [("text", "t"), ("title", "u"), ("image", "i")]
+    assert made[0].vector == made[1].vector
+    assert made[2].vector == pytest.approx(DigestEncoder(8).encode([PHOTO])[0].tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("changed", ["id", "revision", "dims"])
+def test_a_query_by_another_encoder_is_refused(changed: str) -> None:
+    other = EncoderInfo.from_meta(MINILM.as_meta() | {changed: 7})
+    with pytest.raises(EncoderError, match=r"text vectors of the index were made by minilm \(1, 384 dims\)"):
+        check_encoder("text", MINILM, other)
+    check_encoder("text", MINILM, EncoderInfo.from_meta(MINILM.as_meta()))
+
+
+def test_the_weights_of_the_recipe_and_the_measured_saturation() -> None:
+    own = tiny_recipe(**{"[text]": "[fusion]\ntext = 0.25\nsaturation = 3\n[text]"})
+    assert fusion_of(own, 9.5) == Fusion({"keyword": 1, "text": 0.25, "image": 1}, 3)
+    assert fusion_of(tiny_recipe(), 9.5).saturation == 9.5
+    assert fusion_of(tiny_recipe(), None).saturation == DEFAULT_SATURATION
+
+
+def body_of(ask: Ask, vectors: Sequence[VectorClause] = ()) -> dict[str, Any]:
+    return request(tiny_recipe(), ask, vectors, Fusion({}), Capabilities())
+
+
+VECTOR = VectorClause("text", "text_vector", (1.0,))
+
+
+def test_filters_bind_keyword_and_vector_hits() -> None:
+    body = body_of(Ask("shoe", filters={"gender": ["Men"]}), [VECTOR])
+    wanted = [{"terms": {"gender": ["Men"]}}]
+    keyword, knn = body["query"]["bool"]["should"]
+    assert keyword["bool"]["must"][0]["bool"]["filter"] == wanted
+    assert knn["knn"]["filter"] == wanted
+
+
+def test_the_page_and_what_is_left_out_of_the_source() -> None:
+    body = body_of(Ask("shoe", size=5, start=20))
+    assert (body["size"], body["from"]) == (5, 20)
+    assert set(body["_source"]["excludes"]) == {"text_vector", "image_vector", "esmm"}
+
+
+@pytest.mark.parametrize("ask", [Ask(), Ask(""), Ask(filters={"gender": ["Men"]})])
+def test_an_empty_question(ask: Ask) -> None:
+    with pytest.raises(QueryError, match="the query is empty"):
+        body_of(ask, [VECTOR])
+
+
+def test_a_page_beyond_the_window() -> None:
+    window = tiny_recipe().search.window
+    assert body_of(Ask("shoe", start=window - 10, size=10), [VECTOR])["from"] == window - 10
+    with pytest.raises(QueryError, match=f"{window + 1}, beyond the window of {window}") as caught:
+        body_of(Ask("shoe", start=window - 9, size=10), [VECTOR])
+    assert "search.window" in caught.value.hint
+
+
+def test_without_vectors_there_is_no_window() -> None:
+    assert body_of(Ask("shoe", start=5000))["from"] == 5000
