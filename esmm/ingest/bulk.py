@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from esmm.errors import IndexFault
+from esmm.errors import IndexFault, Unreachable
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
+    from tenacity import Retrying
 
     from esmm.ingest.records import Record
 
@@ -33,41 +34,47 @@ class Refused:
     reason: str
 
 
-class ServerBusy(Exception):
+class ServerBusy(Unreachable):
     """Some documents of a request were pushed back; they are sent again after a pause."""
+
+
+def patient() -> "Retrying":
+    """Return a caller that repeats a step on 429, 502, 503, 504, lost connections and time-outs.
+
+    It waits longer and longer, and in the end raises what the last attempt raised.
+    """
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+    return Retrying(
+        retry=retry_if_exception(_passes),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.5, max=30),
+        reraise=True,
+    )
 
 
 def send(client: "Elasticsearch", index: str, batch: Sequence[Outgoing]) -> list[Refused]:
     """Store a batch; return the documents that the server refused for good.
 
-    Waits longer and longer on 429, 502, 503, 504, lost connections and time-outs, and sends again only what was not
-    stored. A request that the server finds too large is halved. Raises what the last attempt raised.
+    Patient as :func:`patient` is; sends again only what was not stored. A request that the server finds too large is
+    halved. Raises what the last attempt raised.
     """
-    from elasticsearch import ApiError, ConnectionTimeout
-    from elasticsearch import ConnectionError as Lost
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+    from elasticsearch import ApiError
 
     waiting, refused = list(batch), list[Refused]()
-
-    def passing(error: BaseException) -> bool:
-        busy = isinstance(error, ApiError) and error.meta.status in BUSY and not _is_block(error.body)
-        return busy or isinstance(error, (ServerBusy, Lost, ConnectionTimeout))
 
     def attempt() -> None:
         nonlocal waiting
         waiting, more = _send_once(client, index, waiting)
         refused.extend(more)
         if waiting:
-            raise ServerBusy(f"{len(waiting)} documents were pushed back {_ATTEMPTS} times")
+            raise ServerBusy(
+                f"the server pushed {len(waiting)} documents back {_ATTEMPTS} times: it is overloaded",
+                "load again later; the vectors made so far are kept",
+            )
 
-    patient = Retrying(
-        retry=retry_if_exception(passing),
-        stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_random_exponential(multiplier=0.5, max=30),
-        reraise=True,
-    )
     try:
-        patient(attempt)
+        patient()(attempt)
     except ApiError as error:
         if error.meta.status != _TOO_LARGE or len(waiting) == 1:
             raise
@@ -98,6 +105,14 @@ def _send_once(client: "Elasticsearch", index: str, batch: Sequence[Outgoing]) -
         else:
             refused.append(Refused(out.record, _reason(error)))
     return again, refused
+
+
+def _passes(error: BaseException) -> bool:
+    from elasticsearch import ApiError, ConnectionTimeout
+    from elasticsearch import ConnectionError as Lost
+
+    busy = isinstance(error, ApiError) and error.meta.status in BUSY and not _is_block(error.body)
+    return busy or isinstance(error, (ServerBusy, Lost, ConnectionTimeout))
 
 
 def _is_block(body: Any) -> bool:
