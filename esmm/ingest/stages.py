@@ -18,7 +18,7 @@ class _End:
 
 
 def ahead(steps: Iterable[T], *, depth: int = 2) -> Iterator[T]:
-    """Yield the items of ``steps``, which a thread makes at most ``depth`` ahead of their use.
+    """Yield the items of ``steps``, which a thread makes ahead of their use: ``depth`` wait, one more is in its hand.
 
     An error in the thread is raised here; when the consumer stops early, the thread ends.
     """

@@ -3,7 +3,8 @@
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from esmm.encoders import EncoderInfo
 
 _SQL_VARIABLES = 500
+_PATIENCE = 30  # seconds that a process waits for another one that writes
+_SETUP = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS vectors (
+    encoder TEXT, content BLOB, vector BLOB, PRIMARY KEY (encoder, content)
+) WITHOUT ROWID;
+"""
 
 
 def content_key(content: str | bytes) -> bytes:
@@ -29,20 +38,16 @@ class VectorCache:
     """Vectors by (encoder, content) in one SQLite file, which threads and processes may share."""
 
     def __init__(self, path: Path) -> None:
-        try:
+        self._path, self._lock = path, threading.Lock()
+        with self._named():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._lock = threading.Lock()
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, content BLOB, vector BLOB,"
-                " PRIMARY KEY (encoder, content)) WITHOUT ROWID"
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise EsmmError(
-                f"vector cache {path} cannot be used: {error}", "delete the file, or set ESMM_CACHE to another folder"
-            ) from None
+            self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            with self._named():
+                self._db.executescript(_SETUP)
+        except EsmmError:
+            self.close()
+            raise
 
     def get(self, encoder: "EncoderInfo", keys: Sequence[bytes]) -> "dict[bytes, NDArray[np.float32]]":
         """Return the vectors that are known, by key."""
@@ -53,7 +58,7 @@ class VectorCache:
             part = keys[start : start + _SQL_VARIABLES]
             marks = ",".join("?" * len(part))
             query = f"SELECT content, vector FROM vectors WHERE encoder = ? AND content IN ({marks})"  # noqa: S608
-            with self._lock:
+            with self._lock, self._named():
                 rows = self._db.execute(query, (_name(encoder), *part)).fetchall()
             found |= {key: np.frombuffer(blob, dtype=np.float32) for key, blob in rows}
         return found
@@ -61,14 +66,23 @@ class VectorCache:
     def put(self, encoder: "EncoderInfo", vectors: "dict[bytes, NDArray[np.float32]]") -> None:
         """Keep vectors by key."""
         rows = [(_name(encoder), key, vector.tobytes()) for key, vector in vectors.items()]
-        with self._lock:
-            self._db.execute("BEGIN")
+        with self._lock, self._named(), self._db:  # the last one ends the transaction, whatever happens in it
+            self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
-            self._db.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise EsmmError(
+                f"vector cache {self._path} cannot be used: {error}",
+                "free disk space or delete the file, or set ESMM_CACHE to another folder",
+            ) from None
 
     def __enter__(self) -> "VectorCache":
         return self

@@ -1,0 +1,80 @@
+"""A stage in a thread of its own."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from esmm.ingest.stages import ahead
+
+
+def stage_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "esmm-stage"]
+
+
+def until(count: int, made: list[int]) -> None:
+    deadline = time.monotonic() + 5
+    while len(made) < count and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def noted(made: list[int], upto: int) -> Iterator[int]:
+    for number in range(upto):
+        made.append(number)
+        yield number
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_every_item_comes_in_order(depth: int) -> None:
+    assert list(ahead(range(500), depth=depth)) == list(range(500))
+    assert list(ahead([], depth=depth)) == []
+    assert not stage_threads()
+
+
+def test_items_are_made_in_another_thread() -> None:
+    here = threading.get_ident()
+    assert all(there != here for there in ahead(threading.get_ident() for _ in range(3)))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_no_more_than_depth_items_wait(depth: int) -> None:
+    made: list[int] = []
+    steps = ahead(noted(made, 100), depth=depth)
+    assert next(steps) == 0
+    most = 1 + depth + 1  # in use, waiting, in the hand of the thread
+    until(most, made)
+    time.sleep(0.3)
+    assert len(made) == most
+    steps.close()  # type: ignore[attr-defined]
+
+
+def test_an_error_in_the_thread_is_raised_after_the_items_before_it() -> None:
+    def failing() -> Iterator[int]:
+        yield from range(3)
+        raise ZeroDivisionError("in the stage")
+
+    steps = ahead(failing())
+    assert [next(steps) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ZeroDivisionError, match="in the stage"):
+        next(steps)
+    assert not stage_threads()
+
+
+def test_when_the_consumer_stops_the_thread_ends() -> None:
+    made: list[int] = []
+    for number in ahead(noted(made, 10**9)):
+        if number == 3:
+            break
+    assert number == 3
+    assert not stage_threads()
+    assert len(made) < 10
+
+
+def test_an_error_of_the_consumer_is_its_own() -> None:
+    steps = ahead(range(10**9))
+    with pytest.raises(KeyError):
+        for _ in steps:
+            raise KeyError("of the consumer")
+    steps.close()  # type: ignore[attr-defined]
+    assert not stage_threads()

@@ -1,0 +1,157 @@
+"""The vector cache: shared, killed, spoilt."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from esmm.encoders import EncoderInfo
+from esmm.errors import EsmmError
+from esmm.ingest.vectors import VectorCache, content_key
+
+INFO = EncoderInfo("m", "1", 4, "m", ("text",))
+# Puts batches of 100 vectors, number i holding i four times, and tells the number of the batch it is done with.
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from esmm.encoders import EncoderInfo
+from esmm.ingest.vectors import VectorCache, content_key
+first, batches = int(sys.argv[2]), int(sys.argv[3])
+with VectorCache(Path(sys.argv[1])) as cache:
+    for batch in range(first, first + batches):
+        numbers = range(100 * batch, 100 * batch + 100)
+        cache.put(EncoderInfo("m", "1", 4, "m", ("text",)),
+                  {content_key(str(n)): np.full(4, n, dtype=np.float32) for n in numbers})
+        print(batch, flush=True)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "v.sqlite"
+
+
+def writer(path: Path, first: int, batches: int) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), str(first), str(batches)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def stored(path: Path, numbers: range) -> dict[int, list[float]]:
+    keys = {content_key(str(n)): n for n in numbers}
+    with VectorCache(path) as cache:
+        return {keys[key]: vector.tolist() for key, vector in cache.get(INFO, list(keys)).items()}
+
+
+def test_what_was_put_is_found_again_in_a_new_session(path: Path) -> None:
+    vectors = {content_key(str(n)): np.full(4, n, dtype=np.float32) for n in range(1234)}
+    with VectorCache(path) as cache:
+        cache.put(INFO, vectors)
+    assert stored(path, range(1300)) == {n: [n] * 4 for n in range(1234)}
+
+
+@pytest.mark.parametrize("other", [EncoderInfo("n", "1", 4, "m", ()), EncoderInfo("m", "2", 4, "m", ())])
+def test_another_encoder_finds_nothing(path: Path, other: EncoderInfo) -> None:
+    with VectorCache(path) as cache:
+        cache.put(INFO, {b"k": np.ones(4, dtype=np.float32)})
+        assert cache.get(other, [b"k"]) == {}
+        cache.put(other, {b"k": np.zeros(4, dtype=np.float32)})
+        np.testing.assert_array_equal(cache.get(INFO, [b"k"])[b"k"], np.ones(4))
+
+
+def test_the_key_is_that_of_the_content() -> None:
+    assert content_key("é") == content_key("é".encode())
+    assert content_key("a") != content_key("b")
+    assert len(content_key("a")) == 16
+
+
+def test_a_killed_writer_loses_at_most_what_it_was_writing(path: Path) -> None:
+    with writer(path, 0, 1_000_000) as process:
+        assert process.stdout
+        done = [process.stdout.readline() for _ in range(20)]
+        os.kill(process.pid, signal.SIGKILL)
+        done += process.stdout.readlines()
+    last = int(done[-1] if done[-1].endswith("\n") else done[-2])
+    found = stored(path, range(100 * (last + 3)))
+    assert len(found) >= 100 * (last + 1)
+    assert len(found) % 100 == 0, "half a batch was stored"
+    assert all(vector == [n] * 4 for n, vector in found.items())
+    with VectorCache(path) as cache:  # and it takes more
+        cache.put(INFO, {b"k": np.ones(4, dtype=np.float32)})
+
+
+def test_processes_share_one_file_from_its_first_moment(path: Path) -> None:
+    processes = [writer(path, 50 * number, 50) for number in range(3)]
+    for process in processes:
+        process.communicate(timeout=60)
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert len(stored(path, range(15_000))) == 15_000
+
+
+def test_threads_share_one_cache(path: Path) -> None:
+    with VectorCache(path) as cache:
+
+        def work(first: int) -> None:
+            for n in range(first, first + 100):
+                cache.put(INFO, {content_key(str(n)): np.full(4, n, dtype=np.float32)})
+                cache.get(INFO, [content_key(str(n))])
+
+        threads = [threading.Thread(target=work, args=(100 * number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(stored(path, range(400))) == 400
+
+
+def test_a_file_that_is_no_cache(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("a text, not a database\n" * 100)
+    with pytest.raises(EsmmError, match=r"v\.sqlite cannot be used: file is not a database") as caught:
+        VectorCache(path)
+    assert "delete the file" in caught.value.hint
+
+
+def test_a_place_that_cannot_hold_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EsmmError, match="cannot be used"):
+        VectorCache(tmp_path / "file" / "v.sqlite")
+    with pytest.raises(EsmmError, match="cannot be used"):
+        VectorCache(tmp_path)
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_there_stays(path: Path) -> None:
+    with VectorCache(path) as cache:
+        cache.put(INFO, {b"k": np.ones(4, dtype=np.float32)})
+        pages = cache._db.execute("PRAGMA page_count").fetchone()[0]
+        cache._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(EsmmError, match="database or disk is full"):
+            cache.put(INFO, {content_key(str(n)): np.ones(4, dtype=np.float32) for n in range(1000)})
+        cache._db.execute("PRAGMA max_page_count = 100000")
+        cache.put(INFO, {b"l": np.ones(4, dtype=np.float32)})
+        assert cache.get(INFO, [b"k", b"l"]).keys() == {b"k", b"l"}
+
+
+def test_a_spoilt_file_is_one_sentence(path: Path) -> None:
+    with VectorCache(path) as cache:
+        cache.put(INFO, {content_key(str(n)): np.ones(400, dtype=np.float32) for n in range(100)})
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    path.write_bytes(data)
+    with VectorCache(path) as cache, pytest.raises(EsmmError, match="malformed"):
+        cache.get(INFO, [content_key(str(n)) for n in range(100)])
+
+
+def test_the_file_is_one_that_sqlite_calls_sound(path: Path) -> None:
+    with VectorCache(path) as cache:
+        cache.put(INFO, {b"k": np.ones(4, dtype=np.float32)})
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
