@@ -91,11 +91,11 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _each(check: Callable[[Any], Any], value: Any) -> Any:
-    return [check(item) for item in value] if isinstance(value, list) else check(value)
+    return [check(item) for item in value if item is not None] if isinstance(value, list) else check(value)
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, (dict, bool)):
+    if isinstance(value, (dict, list, bool)):
         raise TypeError
     return value if isinstance(value, str) else str(value)
 
@@ -103,7 +103,9 @@ def _text(value: Any) -> str:
 def _long(value: Any) -> int:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise TypeError
-    return int(value)
+    if not -(2**63) <= (number := int(value)) < 2**63:
+        raise ValueError
+    return number
 
 
 def _double(value: Any) -> float:
