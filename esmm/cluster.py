@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esmm.errors import AccessDenied, ClusterError, EsmmError, Incompatible, IndexFault, Unreachable
+from esmm.errors import AccessDenied, ClusterError, EsmmError, Incompatible, IndexFault, QueryError, Unreachable
 
 if TYPE_CHECKING:
     from elastic_transport import ApiError, TransportError
@@ -240,6 +240,11 @@ _ANSWERS: dict[str, tuple[type[EsmmError], str, str]] = {
         IndexFault,
         "{place} refuses the request: {reason}",
         "lift the block: PUT INDEX/_settings with index.blocks.read_only and index.blocks.write set to false",
+    ),
+    r"^400 .*(For input string|failed to parse date|Can't parse boolean)": (
+        QueryError,
+        "{place} cannot use a value in this search: {reason}",
+        "filter number fields by a number, dates by a date such as 2026-01-31, booleans by true or false",
     ),
     r"^403": (AccessDenied, "{place} does not allow this: {reason}", "use a user or API key with that right"),
     r"index_not_found_exception": (IndexFault, "{place}: {reason}", "load it first: esmm ingest CATALOGUE"),

@@ -1,0 +1,90 @@
+"""Real encoders: the sample's queries, and products found by another photo of them."""
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from elasticsearch import Elasticsearch
+from PIL import Image
+
+from esmm.cluster import Capabilities
+from esmm.encoders import load_encoders
+from esmm.ingest.load import Server, Source, load
+from esmm.ingest.photos import decode
+from esmm.ingest.vectors import VectorCache
+from esmm.query.search import Ask, Searcher
+from esmm.recipe import Recipe, parse
+
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("ESMM_BENCH_DATA") or ROOT.parent / "shared" / "data")
+WEIGHTS = DATA / "weights" / "mobilenet_v2-imagenet-fp16.pth"
+GROCERY = DATA / "grocery"
+
+
+def _load(recipe: Recipe, source: Source, server: Server, cache: Path) -> Searcher:
+    encoders, faults = load_encoders(recipe, device="cpu")
+    assert not faults
+    with VectorCache(cache) as vectors:
+        assert load(source, recipe, server, encoders=encoders, cache=vectors).rejected == 0
+    return Searcher(server.client, recipe, server.can, device="cpu")
+
+
+@pytest.fixture
+def server(client: Elasticsearch, can: Capabilities) -> Server:
+    return Server(client, can)
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[Path]:
+    """The sample's catalogue; lists of faults go beside it."""
+    place = tmp_path / "products.jsonl"
+    place.write_bytes((ROOT / "ingest" / "sample" / "products.jsonl").read_bytes())
+    return place
+
+
+def test_sample_queries_are_answered_by_meaning(server: Server, alias: str, catalogue: Path, tmp_path: Path) -> None:
+    """Queries that share no word with their product: by words alone not in the top three, with vectors they are."""
+    text = (ROOT / "ingest" / "sample" / "esmm.toml").read_text(encoding="utf-8").replace("esmm-sample", alias)
+    recipe = parse(text, source="sample").model_copy(update={"image": None})
+    searcher = _load(recipe, Source(str(catalogue)), server, tmp_path / "v.sqlite")
+    queries = json.loads((ROOT / "ingest" / "sample" / "queries.json").read_text(encoding="utf-8"))["queries"]
+    gained = 0
+    for query in queries:
+        wanted = query["product"] if isinstance(query["product"], list) else [query["product"]]
+        found = [
+            {hit.id for hit in searcher.search(Ask(query["query"], size=3), keyword_only=only).hits}
+            for only in (True, False)
+        ]
+        gained += not found[0] & set(wanted) and bool(found[1] & set(wanted))
+    assert gained >= 3
+
+
+def _another_look(photo: Image.Image) -> Image.Image:
+    """The photo as another shop would show it: cropped by a tenth, smaller, badly compressed."""
+    width, height = photo.size
+    cropped = photo.crop((width // 20, height // 20, width - width // 20, height - height // 20))
+    file = io.BytesIO()
+    cropped.resize((200, 200)).save(file, "JPEG", quality=40)
+    return decode(file.getvalue())
+
+
+@pytest.mark.skipif(not (GROCERY.is_dir() and WEIGHTS.is_file()), reason=f"no grocery photos or weights in {DATA}")
+def test_photo_finds_its_product(server: Server, alias: str, tmp_path: Path) -> None:
+    text = (ROOT / "benchmarks" / "recipes" / "grocery.toml").read_text(encoding="utf-8")
+    text = text.replace("${ESMM_BENCH_DATA}", str(DATA)).replace('name = "grocery"', f'name = "{alias}"')
+    recipe = parse(text, source="grocery").model_copy(update={"text": None})
+    assert recipe.image is not None
+    (tmp_path / "catalog.jsonl").write_bytes((GROCERY / "catalog.jsonl").read_bytes())
+    source = Source(str(tmp_path / "catalog.jsonl"), tuple(recipe.image.photo_places))
+    searcher = _load(recipe, source, server, tmp_path / "v.sqlite")
+    products = [json.loads(line) for line in (GROCERY / "catalog.jsonl").read_text(encoding="utf-8").splitlines()]
+    found = 0
+    with zipfile.ZipFile(GROCERY / "photos.zip") as photos:
+        for product in products[:30]:
+            asked = _another_look(decode(photos.read(product["image"])))
+            found += searcher.search(Ask(photo=asked)).hits[0].id == str(product["id"])
+    assert found >= 27
