@@ -101,6 +101,11 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
     assert "esmm init --print" in caught.value.hint
 
 
+def test_the_order_of_the_file_need_not_be_ours() -> None:
+    text = '[text]\nmodel = 5\n[fields]\nt = { type = "no" }\n[index]\nname = "?"\n'
+    assert [fault.split(":")[0] for fault in faults_of(text)] == ["line 1", "line 2", "line 3", "line 4", "line 6"]
+
+
 @pytest.mark.parametrize("part", ["index", "fields", "text", "image", "search", "fusion"])
 @pytest.mark.parametrize("value", ["1", '"x"', "[]", "[1]"])
 def test_a_part_of_the_wrong_kind_is_a_fault_like_any_other(part: str, value: str) -> None:

@@ -94,7 +94,8 @@ def test_a_second_run_encodes_only_what_is_new(line: Line) -> None:
     first = line.run([record("a", (1.0, "red"), photos=("red.png",))])
     second = line.run([record("a", (1.0, "red"), photos=("red.png",)), record("b", (1.0, "blue"))])
     assert line.text.given == ["red", "blue"]
-    assert line.report.cached == {"text": 1, "image": 1}
+    assert len(line.image.given) == 1
+    assert (line.report.encoded, line.report.cached) == ({"text": 2, "image": 1}, {"text": 1, "image": 1})
     assert second[0] == first[0]
 
 

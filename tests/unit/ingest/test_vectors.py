@@ -95,6 +95,15 @@ def test_processes_share_one_file_from_its_first_moment(path: Path) -> None:
     assert len(stored(path, range(15_000))) == 15_000
 
 
+def test_who_reads_does_not_wait_for_who_writes(path: Path) -> None:
+    with VectorCache(path) as writing, VectorCache(path) as reading:
+        writing.put(INFO, {b"k": np.ones(4, dtype=np.float32)})
+        writing._db.execute("BEGIN EXCLUSIVE")
+        reading._db.execute("PRAGMA busy_timeout = 0")
+        assert reading.get(INFO, [b"k"]).keys() == {b"k"}
+        writing._db.execute("ROLLBACK")
+
+
 def test_threads_share_one_cache(path: Path) -> None:
     with VectorCache(path) as cache:
 
