@@ -91,7 +91,7 @@ def test_before_8_15_the_knn_query_has_no_k() -> None:
     body = hybrid(CALLER, Fusion({}), can=Capabilities((8, 14, 1)))
     knn = body["query"]["bool"]["should"][1]["knn"]
     assert "k" not in knn
-    assert knn["num_candidates"] == 11
+    assert knn["num_candidates"] >= LIMITS.k, "each shard returns as many as this"
 
 
 def test_without_a_guard_there_is_no_filter() -> None:
