@@ -67,7 +67,7 @@ def _lines(total: int | None) -> "Callable[[LoadReport], None]":
             last = now
             of = f" of about {total:,}" if total else ""
             rate = report.stored / max(now - report.started, 1e-9)
-            left = f", {max(0, total - report.read) / rate:,.0f} s left" if total and rate else ""
+            left = f", {max(0, total - report.stored - report.rejected) / rate:,.0f} s left" if total and rate else ""
             say(
                 f"{report.stored:,}{of} products, {rate:,.0f}/s{left}, "
                 f"{report.rejected:,} rejected, {report.photo_faults:,} photo faults"

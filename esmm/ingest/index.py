@@ -125,7 +125,8 @@ def swap(client: "Elasticsearch", known: Versions, name: str) -> list[str]:
     """Move the alias to ``name`` in one step; delete versions older than the one before, and return their names."""
     actions: list[dict[str, Any]] = [{"add": {"index": name, "alias": known.alias}}]
     if known.current:
-        actions.append({"remove": {"index": known.current, "alias": known.alias}})
+        # must_exist: a second try after a lost answer finds the alias moved already.
+        actions.append({"remove": {"index": known.current, "alias": known.alias, "must_exist": False}})
     client.indices.update_aliases(actions=actions)
     kept = {name, known.current} if known.current else {name}
     gone = [old for old in known.all if old not in kept and old < name]

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -84,8 +84,7 @@ def load(
     Whatever ends the load early leaves the alias where it was and drops the unfinished version; the vectors made so
     far stay in the cache. Raises CatalogueError, ClusterError or LoadFailed.
     """
-    known = index.versions(server.client, recipe.index.name)
-    _drop_unfinished(server.client, known)
+    known = _without_unfinished(server.client, index.versions(server.client, recipe.index.name))
     report = LoadReport(index=known.next, alias=known.alias, previous=known.current)
     infos = {clause: encoder.info for clause, encoder in encoders.items()}
     index.create(server.client, recipe, infos, name=known.next, can=server.can)
@@ -95,7 +94,7 @@ def load(
     except BaseException:
         index.drop(server.client, known.next)
         raise
-    report.deleted = index.swap(server.client, known, known.next)
+    report.deleted = bulk.patient()(index.swap, server.client, known, known.next)
     report.seconds = time.monotonic() - report.started
     return report
 
@@ -217,11 +216,12 @@ class Sample:
             self.records[place] = record
 
 
-def _drop_unfinished(client: "Elasticsearch", known: index.Versions) -> None:
-    """Delete what a killed load left behind, so that its number is free again."""
-    for name in known.all:
-        if name != known.current and meta_of(client, name).get("state") == LOADING:
-            index.drop(client, name)
+def _without_unfinished(client: "Elasticsearch", known: index.Versions) -> index.Versions:
+    """Delete what a killed load left behind, so that its number is free again; return the versions that are left."""
+    left = [n for n in known.all if n == known.current or meta_of(client, n).get("state") != LOADING]
+    for name in set(known.all) - set(left):
+        index.drop(client, name)
+    return replace(known, all=tuple(left))
 
 
 def _text(record: dict[str, object]) -> str:

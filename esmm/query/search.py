@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+MAX_HITS = 10_000  # index.max_result_window of an index that nobody changed
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -114,6 +116,13 @@ def request(recipe: "Recipe", ask: Ask, vectors: Sequence[VectorClause], fusion:
             "that a hybrid search orders",
             "raise search.window in the recipe",
         )
+    if ask.start + ask.size > MAX_HITS:
+        raise QueryError(
+            f"from + size is {ask.start + ask.size}, Elasticsearch pages through {MAX_HITS} hits at most",
+            "narrow the search with --filter",
+        )
+    if not ask.text and all(fusion.weight(clause.name) <= 0 for clause in vectors):
+        raise QueryError("nothing in the question has a weight above 0", "raise the weights under [fusion]")
     guard = filters_of(recipe, ask.filters)
     keyword = keyword_query(recipe, ask.text, guard)
     body: Json = {"query": keyword} if keyword else {}

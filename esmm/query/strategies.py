@@ -62,8 +62,8 @@ def exact(
 
 def _knn(clause: VectorClause, guard: Sequence[Json], limits: "Search", can: "Capabilities") -> Json:
     knn: Json = {"field": clause.field, "query_vector": clause.vector, "num_candidates": limits.num_candidates}
-    # Before 8.15 the knn query has no k and returns num_candidates from each shard.
-    knn |= {"k": limits.k} if can.knn_k else {"num_candidates": limits.k}
+    if can.knn_k:  # before 8.15 the knn query has no k and returns num_candidates from each shard
+        knn["k"] = limits.k
     if guard:
         knn["filter"] = list(guard)
     return {"knn": {**knn, "boost": _LIFT}}

@@ -264,7 +264,7 @@ def test_server_before_8_15_gets_no_k(client: Elasticsearch, index: str, shelf: 
         for version in ((8, 14, 0), (8, 15, 0))
     ]
     knns = [next(clause["knn"] for clause in body["query"]["bool"]["should"] if "knn" in clause) for body in bodies]
-    assert ("k" in knns[0], knns[0]["num_candidates"]) == (False, recipe.search.k)
+    assert ("k" in knns[0], knns[0]["num_candidates"]) == (False, recipe.search.num_candidates)
     assert (knns[1]["k"], knns[1]["num_candidates"]) == (recipe.search.k, recipe.search.num_candidates)
     scores = _oracle(fusion, _keyword_scores(client, index, words), _cosines(shelf, text, None))
     for body in bodies:
