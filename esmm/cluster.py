@@ -64,7 +64,7 @@ def connection(
 
 def connect(where: Connection) -> "Elasticsearch":
     """Return a client; nothing is sent yet. Raises ClusterError if the settings contradict each other."""
-    from elasticsearch import Elasticsearch
+    from elasticsearch import Elasticsearch, OrjsonSerializer
 
     if where.url and where.cloud_id:
         raise ClusterError("both a URL and a cloud id are given", "give one of them")
@@ -79,7 +79,8 @@ def connect(where: Connection) -> "Elasticsearch":
         target["ca_certs"] = where.ca_certs
     try:
         # Retries are ours (esmm/ingest/bulk.py): the client's would resend without any pause.
-        return Elasticsearch(**target, request_timeout=60, max_retries=0)
+        # orjson: a request carries each query vector twice, thousands of numbers.
+        return Elasticsearch(**target, request_timeout=60, max_retries=0, serializer=OrjsonSerializer())
     except (ValueError, TypeError) as error:
         hint = "copy the cloud id whole" if where.cloud_id else "write it as http://host:9200"
         raise ClusterError(f"{where.where} is no usable address: {_one_line(str(error))}", hint) from None

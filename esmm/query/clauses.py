@@ -12,16 +12,27 @@ if TYPE_CHECKING:
 # A pasted page is cut here: Elasticsearch limits the clauses of a query, and more words never helped a search.
 MAX_WORDS = 100
 
+
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class VectorClause:
-    """Nearness of a vector field to a query vector. A ``vector`` that is a text is a placeholder, for printing."""
+    """Nearness of a vector field to a query vector.
+
+    A ``vector`` that is a text is a placeholder, for printing. ``floor`` is the cosine below which a product is no
+    neighbour. ``away`` turns nearness round: the farther the better, and it adds no candidates. ``k``,
+    ``num_candidates`` and ``filters`` are those of a knn clause that the caller brought; ours come from the recipe.
+    """
 
     name: str
     field: str
     vector: Sequence[float] | str
+    floor: float | None = None
+    away: bool = False
+    k: int | None = None
+    num_candidates: int | None = None
+    filters: tuple[Json, ...] = ()
 
 
 def keyword_query(recipe: "Recipe", text: str | None, filters: Sequence[Json]) -> Json | None:

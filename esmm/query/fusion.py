@@ -20,6 +20,11 @@ class Window:
     low: float = 0.0
     high: float = 1.0
 
+    @property
+    def width(self) -> float:
+        """How far the two lie apart."""
+        return self.high - self.low
+
 
 @dataclass(frozen=True)
 class Fusion:
@@ -42,12 +47,12 @@ class Fusion:
         if clause == KEYWORD:
             return raw / (raw + self.saturation)
         window = self.window(clause)
-        return min(1.0, max(0.0, (raw - window.low) / (window.high - window.low)))
+        return min(1.0, max(0.0, (raw - window.low) / window.width))
 
     def raw(self, clause: str, normalised: float) -> float:
         """Undo :meth:`normalise` for a cosine inside its window."""
         window = self.window(clause)
-        return window.low + normalised * (window.high - window.low)
+        return window.low + normalised * window.width
 
     def score(self, raws: Mapping[str, float]) -> float:
         """Fuse the raw scores of the clauses that matched; a clause that is missing adds nothing."""

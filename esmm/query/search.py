@@ -10,7 +10,7 @@ from esmm.index_meta import meta_of
 from esmm.query.clauses import VectorClause, filters_of, keyword_query
 from esmm.query.explain import Hit, hits_of
 from esmm.query.fusion import DEFAULT_SATURATION, KEYWORD, Fusion
-from esmm.query.strategies import exact
+from esmm.query.upgrade import Options, upgrade_body
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -110,12 +110,6 @@ def request(recipe: "Recipe", ask: Ask, vectors: Sequence[VectorClause], fusion:
     """Return the body of the search. Raises QueryError if nothing was asked or the page lies beyond the window."""
     if not ask.modalities():
         raise QueryError("the query is empty", 'give a text, a photo or both: esmm search "red shoe"')
-    if ask.start + ask.size > recipe.search.window and vectors:
-        raise QueryError(
-            f"from + size is {ask.start + ask.size}, beyond the window of {recipe.search.window} products "
-            "that a hybrid search orders",
-            "raise search.window in the recipe",
-        )
     if ask.start + ask.size > MAX_HITS:
         raise QueryError(
             f"from + size is {ask.start + ask.size}, Elasticsearch pages through {MAX_HITS} hits at most",
@@ -128,7 +122,9 @@ def request(recipe: "Recipe", ask: Ask, vectors: Sequence[VectorClause], fusion:
     body: Json = {"query": keyword} if keyword else {}
     hidden = [vector.vector for vector in recipe.vectors().values()]
     body |= {"size": ask.size, "from": ask.start, "_source": {"excludes": [*hidden, "esmm"]}}
-    return exact(body, vectors, fusion, guard=guard, limits=recipe.search, can=can)
+    # A photo alone has no keyword query to hold the filters, yet they bind what its vector finds.
+    options = Options(guard=() if keyword else tuple(guard))
+    return upgrade_body(body, vectors, fusion, limits=recipe.search, can=can, options=options).body
 
 
 class Searcher:

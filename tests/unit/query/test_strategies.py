@@ -8,7 +8,7 @@ import pytest
 from esmm.cluster import Capabilities
 from esmm.query.clauses import VectorClause
 from esmm.query.fusion import Fusion, Window
-from esmm.query.strategies import exact
+from esmm.query.upgrade import Options, upgrade_body
 from esmm.recipe import Search
 
 CALLER: dict[str, Any] = {
@@ -24,8 +24,8 @@ LIMITS = Search(k=11, num_candidates=13, depth=5, window=60)
 
 
 def hybrid(body: dict[str, Any], fusion: Fusion, *, can: Capabilities | None = None, **more: Any) -> dict[str, Any]:
-    guard = more.get("guard", GUARD)
-    return exact(body, [TEXT, IMAGE], fusion, guard=guard, limits=LIMITS, can=can or Capabilities())
+    options = Options(guard=tuple(more.get("guard", GUARD)))
+    return upgrade_body(body, [TEXT, IMAGE], fusion, limits=LIMITS, can=can or Capabilities(), options=options).body
 
 
 def fused(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -105,8 +105,8 @@ def test_a_vector_of_weight_0_leaves_the_request() -> None:
 
 
 def test_with_only_the_keyword_left_the_body_is_the_callers_own() -> None:
-    assert hybrid(CALLER, Fusion({"text": 0, "image": 0})) is CALLER
-    assert exact(CALLER, [], Fusion({}), guard=GUARD, limits=LIMITS, can=Capabilities()) is CALLER
+    assert hybrid(CALLER, Fusion({"text": 0, "image": 0})) == CALLER
+    assert upgrade_body(CALLER, [], Fusion({}), limits=LIMITS, can=Capabilities()).body == CALLER
 
 
 def test_a_keyword_of_weight_0_still_gathers_but_does_not_count() -> None:

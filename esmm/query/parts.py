@@ -1,0 +1,92 @@
+"""What every strategy puts together, each in its own way."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from esmm.query.clauses import VectorClause
+from esmm.query.fusion import PREFIX, Fusion
+
+if TYPE_CHECKING:
+    from esmm.cluster import Capabilities
+    from esmm.recipe import Search
+
+Json = dict[str, Any]
+Recall = Literal["union", "rescue", "rerank"]
+Facets = Literal["union", "keyword"]
+
+# Under this name the aggregations of facets="keyword" hang together.
+FACETS = "esmm_keyword"
+TIER = "tier"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The caller's query and the rest of the body, our clauses, the filters that bind them, and how to fuse.
+
+    ``recall`` says whether vectors may add products (union), only below all keyword hits (rescue), or not (rerank).
+    ``facets`` says over what aggregations count: all hits (union), or the keyword's (keyword).
+    """
+
+    keyword: Json | None
+    rest: Json
+    vectors: tuple[VectorClause, ...]
+    fusion: Fusion
+    limits: "Search"
+    can: "Capabilities"
+    guard: tuple[Json, ...] = ()
+    recall: Recall = "union"
+    facets: Facets = "union"
+
+    @property
+    def window(self) -> int:
+        """How many candidates are scored: never fewer than the clauses can gather, the same on every page."""
+        gathered = sum(clause.k or self.limits.k for clause in self.vectors if not clause.away)
+        return max(self.limits.window, gathered + self.limits.depth)
+
+    @property
+    def adding(self) -> tuple[VectorClause, ...]:
+        """The clauses that add candidates."""
+        return () if self.recall == "rerank" else tuple(clause for clause in self.vectors if not clause.away)
+
+    @property
+    def tier(self) -> float:
+        """A score above all that vectors can give: what lifts keyword hits above the others in ``rescue``."""
+        return 1.0 + sum(self.fusion.weight(clause.name) for clause in self.vectors)
+
+
+def knn_query(clause: VectorClause, parts: Parts, boost: float) -> Json:
+    """Return the knn query of a clause; the guard filters before the search, so that k neighbours remain."""
+    knn: Json = {
+        "field": clause.field,
+        "query_vector": clause.vector,
+        "num_candidates": clause.num_candidates or parts.limits.num_candidates,
+    }
+    if parts.can.knn_k:  # before 8.15 the knn query has no k and returns num_candidates from each shard
+        knn["k"] = clause.k or parts.limits.k
+    if filters := [*parts.guard, *clause.filters]:
+        knn["filter"] = filters
+    if clause.floor is not None:
+        knn["similarity"] = clause.floor
+    return {"knn": {**knn, "boost": boost}}
+
+
+def with_facets(parts: Parts, body: Json) -> Json:
+    """Move the aggregations under a filter by the keyword query, if they are to count just its matches."""
+    key = next((key for key in ("aggs", "aggregations") if body.get(key)), None)
+    if key is None or parts.facets == "union" or parts.keyword is None or not parts.adding:
+        return body
+    kept = {name: value for name, value in body.items() if name != key}
+    return {**kept, "aggs": {FACETS: {"filter": parts.keyword, "aggs": body[key]}}}
+
+
+def keyword_facets(aggregations: Json) -> Json:
+    """Unwrap the aggregations of an answer to a request with ``facets="keyword"``; others stay as they are."""
+    wrapped = aggregations.get(FACETS)
+    if wrapped is None:
+        return aggregations
+    return {name: value for name, value in wrapped.items() if name not in ("doc_count", "meta")}
+
+
+def named(clause: str) -> str:
+    """Return the ``_name`` of a clause on the wire."""
+    return PREFIX + clause
