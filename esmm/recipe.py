@@ -120,6 +120,9 @@ class FusionWeights(_Part):
     keyword: Weight = 1.0
     text: Weight = 0.1
     image: Weight = 1.0
+    like_text: Weight = 1.0
+    like_image: Weight = 1.0
+    avoid: Weight = 0.3
     saturation: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 

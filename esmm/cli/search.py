@@ -21,7 +21,6 @@ from esmm.errors import QueryError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from esmm.query.clauses import VectorClause
     from esmm.query.search import Ask
     from esmm.recipe import Recipe
 
@@ -97,32 +96,13 @@ def _run(
 def _printed(recipe: "Recipe", ask: "Ask", device: str, *, keyword_only: bool) -> str:
     """Return the request as JSON, as a server of today would get it."""
     from esmm.cluster import Capabilities
-    from esmm.query import search as flow
+    from esmm.query.search import Searcher
 
-    clauses = [] if keyword_only else _clauses_without_server(recipe, ask, device)
-    body = flow.request(recipe, ask, clauses, flow.fusion_of(recipe, None), Capabilities())
+    searcher = Searcher(None, recipe, Capabilities(), device=device)
+    body = searcher.request(ask, keyword_only=keyword_only)
+    for clause, fault in searcher.faults.items():
+        say(f"the {clause} vector is a placeholder: {fault.message}")
     return json.dumps(body, indent=2, ensure_ascii=False)
-
-
-def _clauses_without_server(recipe: "Recipe", ask: "Ask", device: str) -> "list[VectorClause]":
-    """Encode the question if the encoders load; else put a placeholder where each vector goes."""
-    from esmm.encoders import load_encoders
-    from esmm.query import search as flow
-    from esmm.query.clauses import VectorClause
-
-    encoders, faults = load_encoders(recipe, device=device)
-    meta = {
-        clause: {"field": recipe.vectors()[clause].vector, "encoder": encoder.info.as_meta()}
-        for clause, encoder in encoders.items()
-    }
-    made = flow.vector_clauses(ask, flow.sources_of(meta, ask.modalities()), encoders)
-    for clause, fault in faults.items():
-        native = "photo" if clause == "image" else "text"
-        if native in ask.modalities():
-            say(f"the {clause} vector is a placeholder: {fault.message}")
-            field = recipe.vectors()[clause].vector
-            made.append(VectorClause(clause, field, f"<vector of {recipe.vectors()[clause].model}>"))
-    return made
 
 
 def _recognise(query: tuple[str, ...], image: str | None) -> tuple[str | None, str | None]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from esmm.errors import QueryError
 
+Json = dict[str, Any]
+
 # Kind of query -> the key that holds the words, in the query itself or in its field.
 _WORDS = {"multi_match": "query", "combined_fields": "query", "query_string": "query", "simple_query_string": "query"}
 _FIELD_WORDS = {
@@ -63,3 +65,26 @@ def _field_texts(fields: dict[str, Any], key: str) -> Iterator[str]:
         words = value.get(key) if isinstance(value, dict) else value
         if isinstance(words, (str, int, float)) and not isinstance(words, bool):
             yield str(words).strip()
+
+
+def with_text(query: Json, text: str) -> Json:
+    """Return the query with ``text`` in place of the words that its full-text clauses ask for."""
+    replaced: Json = _replaced(query, text)
+    return replaced
+
+
+def _replaced(node: Any, text: str) -> Any:
+    if isinstance(node, list):
+        return [_replaced(item, text) for item in node]
+    if not isinstance(node, dict):
+        return node
+    made = {}
+    for key, inside in node.items():
+        if key in _WORDS and isinstance(inside, dict):
+            made[key] = {**inside, _WORDS[key]: text}
+        elif key in _FIELD_WORDS and isinstance(inside, dict):
+            word = _FIELD_WORDS[key]
+            made[key] = {name: {**v, word: text} if isinstance(v, dict) else text for name, v in inside.items()}
+        else:
+            made[key] = inside if key in _PASSED_OVER else _replaced(inside, text)
+    return made

@@ -16,7 +16,7 @@ from esmm.query.clauses import VectorClause, filters_of, keyword_query
 from esmm.query.explain import Hit, hits_of
 from esmm.query.fusion import Fusion, Window
 from esmm.query.search import Ask, request
-from esmm.query.strategies import exact
+from esmm.query.upgrade import upgrade_body
 from esmm.recipe import Recipe, parse
 
 COUNT, TEXT_DIMS, IMAGE_DIMS, CLUSTERS = 3000, 24, 16, 60
@@ -248,7 +248,7 @@ def test_callers_names_survive(
 ) -> None:
     words, text, _ = shelf.queries[0]
     own = {"match": {"title": {"query": words, "_name": "mine"}}}
-    body = exact({"query": own}, _clauses(text, None), Fusion(TWO), guard=(), limits=recipe.search, can=can)
+    body = upgrade_body({"query": own}, _clauses(text, None), Fusion(TWO), limits=recipe.search, can=can).body
     answer = client.search(index=index, body=body, include_named_queries_score=True)
     named = [set(hit["matched_queries"]) for hit in answer["hits"]["hits"]]
     assert any("mine" in names for names in named)

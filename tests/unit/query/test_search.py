@@ -11,8 +11,10 @@ from esmm.encoders import EncoderInfo
 from esmm.encoders.digest import DigestEncoder
 from esmm.errors import EncoderError, QueryError
 from esmm.query.clauses import VectorClause
+from esmm.query.encode import Ask, QuestionEncoder, check_encoder, sources_of
 from esmm.query.fusion import DEFAULT_SATURATION, Fusion
-from esmm.query.search import Ask, Source, check_encoder, fusion_of, request, sources_of, vector_clauses
+from esmm.query.search import fusion_of, request
+from esmm.recipe import VectorField
 from tests.conftest import tiny_recipe
 
 PHOTO = Image.new("RGB", (4, 4), "red")
@@ -64,18 +66,20 @@ class Counting(DigestEncoder):
         return super().encode(items)
 
 
-def test_each_input_is_encoded_once_by_each_encoder() -> None:
-    shared, own = Counting(8), Counting(8)
-    sources = [
-        Source("text", "t", "text", "text"),
-        Source("title", "u", "text", "text"),
-        Source("image", "i", "photo", "image"),
-    ]
-    made = vector_clauses(Ask("red shoe", PHOTO), sources, {"text": shared, "image": own})
-    assert (shared.given, own.given) == (["red shoe"], [PHOTO])
-    assert [(clause.name, clause.field) for clause in made] == [("text", "t"), ("title", "u"), ("image", "i")]
-    assert made[0].vector == made[1].vector
-    assert made[2].vector == pytest.approx(DigestEncoder(8).encode([PHOTO])[0].tolist(), abs=1e-6)
+def test_each_input_is_encoded_once_by_each_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Counting] = {}
+
+    def load(vector: VectorField, **_: Any) -> Counting:
+        return made.setdefault(vector.vector, Counting(int(vector.model.split("-")[1])))
+
+    monkeypatch.setattr("esmm.encoders.load_encoder", load)
+    encoder = QuestionEncoder(tiny_recipe(), None)
+    first = encoder.clauses(Ask("red shoe", PHOTO))
+    assert encoder.clauses(Ask("red shoe", PHOTO.copy())) == first, "remembered"
+    assert made["text_vector"].given == ["red shoe"]
+    assert made["image_vector"].given == [PHOTO]
+    assert [(clause.name, clause.field) for clause in first] == [("text", "text_vector"), ("image", "image_vector")]
+    assert first[1].vector == pytest.approx(DigestEncoder(16).encode([PHOTO])[0].tolist(), abs=1e-6)
 
 
 @pytest.mark.parametrize("changed", ["id", "revision", "dims"])
@@ -88,7 +92,9 @@ def test_a_query_by_another_encoder_is_refused(changed: str) -> None:
 
 def test_the_weights_of_the_recipe_and_the_measured_saturation() -> None:
     own = tiny_recipe(**{"[text]": "[fusion]\ntext = 0.25\nsaturation = 3\n[text]"})
-    assert fusion_of(own, 9.5) == Fusion({"keyword": 1, "text": 0.25, "image": 1}, 3)
+    fusion = fusion_of(own, 9.5)
+    assert [fusion.weight(clause) for clause in ("keyword", "text", "image")] == [1, 0.25, 1]
+    assert fusion.saturation == 3
     assert fusion_of(tiny_recipe(), 9.5).saturation == 9.5
     assert fusion_of(tiny_recipe(), None).saturation == DEFAULT_SATURATION
 

@@ -1,0 +1,191 @@
+"""From a question to vector clauses: what is encoded, by which encoder, for which field."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from esmm.encoders import EncoderInfo, Modality
+from esmm.errors import EncoderError, QueryError
+from esmm.index_meta import new_meta
+from esmm.query.clauses import VectorClause
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from esmm.encoders import Encoder
+    from esmm.recipe import Recipe
+
+AVOID = "avoid"
+_REMEMBERED = 1024
+# Seven decimals keep a cosine exact to 1e-6, and a request short.
+_DECIMALS = 7
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a customer asks for: a text, a photo or both; products to be like; what to keep away from; the page."""
+
+    text: str | None = None
+    photo: "Image | None" = None
+    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    size: int = 10
+    start: int = 0
+    like: tuple[str, ...] = ()
+    avoid: str | None = None
+
+    def modalities(self) -> "set[Modality]":
+        """Return what was given."""
+        given: dict[Modality, object] = {"text": self.text, "photo": self.photo}
+        return {modality for modality, value in given.items() if value}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the vector of one clause comes from: the field, what is encoded, and whose encoder does it."""
+
+    clause: str
+    field: str
+    modality: Modality
+    encoder: str
+
+
+def sources_of(clauses: Mapping[str, Any], asked: "set[Modality]") -> list[Source]:
+    """Choose, for each vector field of an index, what of the question can be compared with it.
+
+    ``clauses`` is the part of the index's ``_meta`` that names field and encoder of each clause. A photo is preferred
+    for a photo field. A text reaches it through the field's own encoder, or another one of the same space.
+    """
+    infos = {name: EncoderInfo.from_meta(entry["encoder"]) for name, entry in clauses.items()}
+    chosen = []
+    for name, info in infos.items():
+        native: Modality = "photo" if name == "image" else "text"
+        for modality in sorted(asked, key=lambda m: m != native):
+            takers = [other for other, known in infos.items() if known.space == info.space and modality in known.takes]
+            if takers and not (native == "text" and modality == "photo"):
+                encoder = name if name in takers else takers[0]
+                chosen.append(Source(name, clauses[name]["field"], modality, encoder))
+                break
+    return chosen
+
+
+def check_encoder(clause: str, made_with: EncoderInfo, now: EncoderInfo) -> None:
+    """Raise EncoderError unless the query is encoded by what made the index."""
+    if not made_with.same_vectors(now):
+        raise EncoderError(
+            f"the {clause} vectors of the index were made by {made_with}, the recipe names {now}",
+            "use the recipe of the index, or load the catalogue again with this one",
+        )
+
+
+class QuestionEncoder:
+    """Turns questions into vector clauses for one index; loads each encoder when first needed, and remembers vectors.
+
+    ``clauses`` is the part of the index's ``_meta`` that names field and encoder of each clause; left out, it is what
+    the recipe's encoders would make. ``vectors_of(ids, field)`` reads stored vectors, for ``like``.
+    Raises EncoderError if the recipe's encoders did not make the index's vectors.
+    """
+
+    def __init__(
+        self,
+        recipe: "Recipe",
+        clauses: Mapping[str, Any] | None,
+        *,
+        device: str = "auto",
+        vectors_of: "Callable[[Sequence[str], str], list[list[float]]] | None" = None,
+    ) -> None:
+        self._recipe, self._device, self._vectors_of = recipe, device, vectors_of
+        self._encoders: dict[str, Encoder] = {}
+        self._recent: dict[tuple[str, bytes], tuple[float, ...]] = {}
+        self._made_with = clauses
+        self.faults: dict[str, EncoderError] = {}
+
+    def clauses(self, ask: Ask) -> list[VectorClause]:
+        """Return the vector clauses of a question."""
+        sources = sources_of(self._clauses, ask.modalities())
+        if ask.photo and all(source.modality != "photo" for source in sources) and "image" not in self.faults:
+            raise QueryError(
+                f"{self._recipe.index.name} has no photo vectors, so a photo finds nothing in it",
+                "load the catalogue with a photo encoder: [image] in the recipe",
+            )
+        made = [VectorClause(s.clause, s.field, self._vector(s, ask)) for s in sources]
+        return made + self._liked(ask) + self._avoided(ask) + self._placeholders(ask)
+
+    def _vector(self, source: Source, ask: Ask) -> tuple[float, ...]:
+        item: Any = ask.text if source.modality == "text" else ask.photo
+        return self._encoded(source.encoder, item)
+
+    def _encoded(self, name: str, item: "str | Image") -> tuple[float, ...]:
+        from esmm.ingest.vectors import content_key
+
+        key = (name, content_key(item if isinstance(item, str) else item.tobytes()))
+        if key not in self._recent:
+            items: Any = [item]
+            vector = self._encoder(name).encode(items)[0]
+            if len(self._recent) >= _REMEMBERED:
+                self._recent.pop(next(iter(self._recent)))
+            self._recent[key] = tuple(round(number, _DECIMALS) for number in vector.tolist())
+        return self._recent[key]
+
+    def _encoder(self, name: str) -> "Encoder":
+        from esmm.encoders import load_encoder
+
+        if name not in self._encoders:
+            if name not in self._recipe.vectors():
+                raise EncoderError(
+                    f"the index has {name} vectors, the recipe names no encoder for them", f"add [{name}] to the recipe"
+                )
+            encoder = load_encoder(self._recipe.vectors()[name], device=self._device)
+            check_encoder(name, EncoderInfo.from_meta(self._clauses[name]["encoder"]), encoder.info)
+            self._encoders[name] = encoder
+        return self._encoders[name]
+
+    def _liked(self, ask: Ask) -> list[VectorClause]:
+        """Return a clause for each vector field: near the mean of the vectors of the products to be like."""
+        if not ask.like:
+            return []
+        if self._vectors_of is None:
+            raise QueryError(
+                "products to be like are looked up in the index, and no server is connected", "connect one"
+            )
+        found = {entry["field"]: self._vectors_of(ask.like, entry["field"]) for entry in self._clauses.values()}
+        if not any(found.values()):
+            raise QueryError(f"none of {', '.join(ask.like)} is in the index with a vector", "name ids of the index")
+        return [
+            VectorClause(f"like_{name}", entry["field"], _mean(found[entry["field"]]))
+            for name, entry in self._clauses.items()
+            if found[entry["field"]]
+        ]
+
+    def _avoided(self, ask: Ask) -> list[VectorClause]:
+        if not ask.avoid:
+            return []
+        if not (sources := [s for s in sources_of(self._clauses, {"text"}) if s.modality == "text"]):
+            raise QueryError("no vector of the index can be compared with a text to avoid", "load it with a text model")
+        return [VectorClause(AVOID, sources[0].field, self._encoded(sources[0].encoder, ask.avoid), away=True)]
+
+    def _placeholders(self, ask: Ask) -> list[VectorClause]:
+        """Return a clause that shows where a vector goes, for each encoder that does not load; for printing."""
+        native = {"text": "text", "image": "photo"}
+        return [
+            VectorClause(name, self._recipe.vectors()[name].vector, f"<vector of {self._recipe.vectors()[name].model}>")
+            for name in self.faults
+            if native[name] in ask.modalities()
+        ]
+
+    @property
+    def _clauses(self) -> Mapping[str, Any]:
+        """Field and encoder of each clause, as the index tells; without an index, as the recipe's encoders tell."""
+        if self._made_with is None:
+            from esmm.encoders import load_encoders
+
+            self._encoders, self.faults = load_encoders(self._recipe, device=self._device)
+            infos = {name: encoder.info for name, encoder in self._encoders.items()}
+            self._made_with = new_meta(self._recipe, infos)["clauses"]
+        return self._made_with
+
+
+def _mean(vectors: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    import numpy as np
+
+    mean = np.mean(np.asarray(vectors, dtype=np.float64), axis=0)
+    return tuple(round(number, _DECIMALS) for number in (mean / np.linalg.norm(mean)).tolist())
