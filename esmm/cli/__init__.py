@@ -6,6 +6,7 @@ import traceback
 import click
 
 from esmm import __version__
+from esmm.cli.calibrate import calibrate
 from esmm.cli.demo import demo
 from esmm.cli.doctor import doctor
 from esmm.cli.ingest import ingest
@@ -13,6 +14,7 @@ from esmm.cli.init import init
 from esmm.cli.node import down, status, up
 from esmm.cli.rollback import rollback
 from esmm.cli.search import search
+from esmm.cli.upgrade import upgrade
 from esmm.errors import EsmmError
 
 FATAL, INTERRUPTED = 1, 130
@@ -34,7 +36,7 @@ def cli() -> None:
     """  # noqa: D301  # \b keeps click from folding the lines
 
 
-for _command in (init, ingest, search, demo, doctor, rollback, up, down, status):
+for _command in (init, ingest, search, upgrade, calibrate, demo, doctor, rollback, up, down, status):
     cli.add_command(_command)
 
 

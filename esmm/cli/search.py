@@ -13,14 +13,13 @@ from esmm.cli.common import (
     find_server,
     load_recipe,
     open_cluster,
+    opened_photo,
     recipe_option,
     say,
 )
 from esmm.errors import QueryError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from esmm.query.search import Ask
     from esmm.recipe import Recipe
 
@@ -61,7 +60,7 @@ def search(
     show = {name: options.pop(name) for name in ("explain", "as_json", "print_")}
     recipe = load_recipe(recipe_path)
     text, photo = _recognise(query, image)
-    ask = Ask(text, _opened(photo) if photo else None, _pairs(filters), size, start)
+    ask = Ask(text, opened_photo(photo) if photo else None, _pairs(filters), size, start)
     if show["print_"]:
         click.echo(_printed(recipe, ask, device, keyword_only=keyword_only))
         return
@@ -119,17 +118,6 @@ def _is_photo(part: str) -> bool:
         return True
     ending = Path(part).suffix.lower() if len(part) < 255 else ""
     return ending in (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff") and " " not in ending
-
-
-def _opened(reference: str) -> "Image":
-    from esmm.ingest.batches import PHOTO_SIDE
-    from esmm.ingest.photos import Photos, decode
-
-    # In a catalogue a path may not lead out of the photo folder; a person may name any file.
-    place = reference if ":" in reference else str(Path(reference).absolute())
-    with Photos([]) as photos:
-        photo: Image = decode(photos.read(place), max_side=PHOTO_SIDE)
-    return photo
 
 
 def _pairs(filters: tuple[str, ...]) -> dict[str, list[str]]:

@@ -110,6 +110,10 @@ class QuestionEncoder:
         made = [VectorClause(s.clause, s.field, self._vector(s, ask)) for s in sources]
         return made + self._liked(ask) + self._avoided(ask) + self._placeholders(ask)
 
+    def fields(self, modality: Modality) -> dict[str, str]:
+        """Return the vector field of each clause that a text, or a photo, can be compared with."""
+        return {source.clause: source.field for source in sources_of(self._clauses, {modality})}
+
     def _vector(self, source: Source, ask: Ask) -> tuple[float, ...]:
         item: Any = ask.text if source.modality == "text" else ask.photo
         return self._encoded(source.encoder, item)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from esmm.errors import QueryError
 from esmm.index_meta import meta_of
+from esmm.query.body import read_body
 from esmm.query.calibrate import Calibration, far_from
 from esmm.query.clauses import VectorClause, filters_of, keyword_query
 from esmm.query.encode import Ask, QuestionEncoder
 from esmm.query.explain import Hit, hits_of
 from esmm.query.fusion import DEFAULT_SATURATION, KEYWORD, Fusion
-from esmm.query.text import text_of
+from esmm.query.text import text_of, with_text
 from esmm.query.upgrade import Options, Upgraded, upgrade_body
 
 if TYPE_CHECKING:
@@ -112,8 +113,6 @@ class Searcher:
         ``body`` is a dict, JSON text or ``elasticsearch.dsl`` Search. What the vectors look for is in ``ask``; without
         it, the one text that the body itself asks for. The saturation constant is the calibrated one of this query.
         """
-        from esmm.query.body import read_body
-
         given = read_body(body)
         query = given.get("query")
         ask = ask or Ask()
@@ -130,6 +129,23 @@ class Searcher:
             return made
         hint = f"this query was never calibrated (esmm calibrate): its scores count by k = {fusion.saturation:g}"
         return replace(made, notes=(*made.notes, hint))
+
+    def template(self, body: Any, options: Options | None = None) -> Upgraded:
+        """Return the hybrid form with placeholders for a client to fill in; loads no model.
+
+        ``"<query_text>"`` stands wherever the body's own text stood, ``"<text_vector>"`` where its vector goes, both in
+        their quotes; so does ``"<image_vector>"`` where the photos can be compared with a text.
+        """
+        given = read_body(body)
+        if text_of(given.get("query")) is None:
+            raise QueryError("the body asks for no text, so there is nothing to fill in", "give the body as sent")
+        plain = {**given, "query": with_text(given["query"], "<query_text>")}
+        known = self._calibration.saturation(given["query"])
+        fusion = replace(self.fusion, saturation=known) if known else self.fusion
+        clauses = [
+            VectorClause(name, entry, f"<{name}_vector>") for name, entry in self._encoder.fields("text").items()
+        ]
+        return upgrade_body(plain, clauses, fusion, limits=self._recipe.search, can=self._can, options=options)
 
     def send(self, body: Json, fusion: Fusion) -> Answer:
         """Send a body and read its hits, each with what every clause gave to it."""
