@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from esmm.cli.common import Cluster
     from esmm.recipe import Recipe
 
-_TOP, _NEEDED = 3, 3
+_TOP, _NEEDED, _DEEP = 3, 3, 50
 
 
 @click.command()
@@ -28,6 +28,7 @@ def demo(device: str, **flags: Any) -> None:
     from esmm.shipped import shipped
 
     server = ensure_server(find_server(flags), quiet=False)
+    say(f"using Elasticsearch {server.can} at {server.where.where}")
     folder = shipped("ingest/sample")
     recipe = load_recipe(str(folder / "esmm.toml"))
     flags["url"] = flags.get("url") or server.where.url
@@ -42,7 +43,7 @@ def demo(device: str, **flags: Any) -> None:
 
 
 def _compare(recipe: "Recipe", server: "Cluster", queries: list[dict[str, Any]], device: str) -> int:
-    """Run each query as keyword search and as hybrid search; print the ranks; explain the first; count the gains."""
+    """Run each query by keywords and as hybrid; print the ranks; explain one; count those that meaning alone found."""
     from rich.table import Table
 
     from esmm.cli.tables import console, hits_table, parts_table
@@ -52,19 +53,20 @@ def _compare(recipe: "Recipe", server: "Cluster", queries: list[dict[str, Any]],
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("query", "product", "rank by keywords", "rank in hybrid"):
         table.add_column(name)
-    gained = 0
+    found: dict[str, list[int | None]] = {}
     for query in queries:
         wanted = query["product"] if isinstance(query["product"], list) else [query["product"]]
-        ask = Ask(query["query"], size=50)
+        ask = Ask(query["query"], size=_DEEP)
         ranks = [_rank(searcher.search(ask, keyword_only=only).hits, wanted) for only in (True, False)]
-        gained += (ranks[0] is None or ranks[0] > _TOP) and ranks[1] is not None and ranks[1] <= _TOP
+        found[query["query"]] = ranks
         table.add_row(query["query"], ", ".join(wanted), *(str(rank or "-") for rank in ranks))
     console().print(table)
-    first = searcher.search(Ask(queries[0]["query"], size=_TOP))
-    console().print(f'\n[bold]"{queries[0]["query"]}", explained')
-    hits_table(first, recipe)
-    parts_table(first)
-    return gained
+    shown = next((text for text, ranks in found.items() if ranks[1] == 1), queries[0]["query"])
+    answer = searcher.search(Ask(shown, size=_TOP))
+    console().print(f'\n[bold]"{shown}", explained')
+    hits_table(answer, recipe)
+    parts_table(answer)
+    return sum((ranks[0] or _DEEP) > _TOP >= (ranks[1] or _DEEP) for ranks in found.values())
 
 
 def _rank(hits: list[Any], wanted: list[str]) -> int | None:
