@@ -1,19 +1,38 @@
-"""Copy the results into the README, between its two markers; a test checks that they are the same."""
+"""Fill what the README takes from elsewhere, between its markers: results, and the table of a body's keys.
 
+A test checks that it is up to date.
+"""
+
+import re
 from pathlib import Path
+
+from benchmarks.common import table
+from esmm.query.body import RULES
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-START, END = "<!-- results:", "<!-- end of results -->"
+_FATES = {"boost": "kept by the strategy boost, chosen by itself"}
 
 
 def filled(text: str) -> str:
-    """Return the README with each named result between the markers."""
-    before, rest = text.split(START, 1)
-    names, rest = rest.split("-->", 1)
-    after = rest.split(END, 1)[1]
-    results = [(HERE / "results" / f"{name}.md").read_text(encoding="utf-8").strip() for name in names.split()]
-    return f"{before}{START}{names}-->\n\n" + "\n\n".join(results) + f"\n\n{END}{after}"
+    """Return the README with each part between its markers made anew."""
+    return _between("results", _between("keys", text))
+
+
+def _between(part: str, text: str) -> str:
+    pattern = rf"(<!-- {part}:?(?P<names>.*?)-->).*?(<!-- end of {part} -->)"
+    make = {"results": _results, "keys": lambda _: _keys()}[part]
+    return re.sub(pattern, lambda m: f"{m[1]}\n\n{make(m['names'])}\n\n{m[3]}", text, flags=re.DOTALL)
+
+
+def _results(names: str) -> str:
+    paths = [HERE / "results" / f"{name}.md" for name in names.split()]
+    return "\n\n".join(path.read_text(encoding="utf-8").strip() for path in paths)
+
+
+def _keys() -> str:
+    rows = [[f"`{key}`", _FATES.get(rule.fate, rule.fate), rule.how] for key, rule in RULES.items()]
+    return table(("key", "what becomes of it", "how, or why"), rows)
 
 
 def main() -> None:

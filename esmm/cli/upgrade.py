@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 @click.option("--like", multiple=True, metavar="ID", help="A product of the index to be like; may be repeated.")
 @click.option("--avoid", help="A text to keep away from.")
 @click.option(
-    "--strategy", type=click.Choice(["auto", "exact", "boost", "linear", "rrf"]), default="auto", show_default=True
+    "--strategy",
+    type=click.Choice(["auto", "exact", "boost", "linear", "rrf"]),
+    default="auto",
+    show_default=True,
+    help="How the fusion becomes one request; auto takes exact, or boost for what exact cannot keep.",
 )
 @click.option(
     "--recall",
