@@ -9,8 +9,9 @@ from esmm.errors import QueryError
 if TYPE_CHECKING:
     from esmm.recipe import Recipe
 
-# A pasted page is cut here: Elasticsearch limits the clauses of a query, and more words never helped a search.
-MAX_WORDS = 100
+# A pasted page is cut here: Elasticsearch limits the clauses of a query, and more words never helped a search. Letters
+# count too, because some writing has no spaces, and every letter of it is a clause.
+MAX_WORDS, MAX_LETTERS = 100, 2000
 
 
 Json = dict[str, Any]
@@ -35,19 +36,29 @@ class VectorClause:
     filters: tuple[Json, ...] = ()
 
 
-def keyword_query(recipe: "Recipe", text: str | None, filters: Sequence[Json]) -> Json | None:
-    """Return the keyword query that esmm writes where the shop has none; None without a text.
+def keyword_query(recipe: "Recipe", text: str, filters: Sequence[Json]) -> Json:
+    """Return the keyword query that esmm writes where the shop has none.
 
-    The filters sit inside it, as they do in a shop's own query.
+    The filters sit inside it, as they do in a shop's own query. An empty text matches nothing: so a request has the
+    same form with and without words, which a stored template needs.
     """
-    if not text:
-        return None
-    fields = [f"{name}^{boost:g}" for name, boost in recipe.searched().items()]
-    words = " ".join(text.split()[:MAX_WORDS])
     form, operator = recipe.search.form, recipe.search.operator
-    match: Json = {"query": words, "fields": fields, "operator": operator}
+    match: Json = {"query": shortened(text), "fields": searched_fields(recipe), "operator": operator}
     query: Json = {form: match} if form == "combined_fields" else {"multi_match": {**match, "type": form}}
     return {"bool": {"must": [query], "filter": list(filters)}} if filters else query
+
+
+def searched_fields(recipe: "Recipe") -> list[str]:
+    """Return the fields of the keyword query with their boosts, as Elasticsearch writes them."""
+    return [f"{name}^{boost:g}" for name, boost in recipe.searched().items()]
+
+
+def shortened(text: str) -> str:
+    """Return a text as far as a keyword query takes it; one within the limits stays as it is."""
+    words = text.split()
+    if len(words) <= MAX_WORDS and len(text) <= MAX_LETTERS:
+        return text
+    return " ".join(words[:MAX_WORDS])[:MAX_LETTERS]
 
 
 def filters_of(recipe: "Recipe", wanted: Mapping[str, Sequence[str]]) -> list[Json]:

@@ -60,13 +60,14 @@ def request(recipe: "Recipe", ask: Ask, vectors: Sequence[VectorClause], fusion:
     guard = filters_of(recipe, ask.filters)
     if ask.like:  # nobody wants to be shown the product that they named
         guard.append({"bool": {"must_not": [{"ids": {"values": list(ask.like)}}]}})
-    keyword = keyword_query(recipe, ask.text, guard)
-    body: Json = {"query": keyword} if keyword else {}
-    hidden = [vector.vector for vector in recipe.vectors().values()]
-    body |= {"size": ask.size, "from": ask.start, "_source": {"excludes": [*hidden, "esmm"]}}
-    # A photo alone has no keyword query to hold the filters, yet they bind what its vector finds.
-    options = Options(guard=() if keyword else tuple(guard))
-    return upgrade_body(body, vectors, fusion, limits=recipe.search, can=can, options=options).body
+    body: Json = {"query": keyword_query(recipe, ask.text or "", guard), "size": ask.size, "from": ask.start}
+    body |= {"_source": {"excludes": hidden_fields(recipe)}}
+    return upgrade_body(body, vectors, fusion, limits=recipe.search, can=can).body
+
+
+def hidden_fields(recipe: "Recipe") -> list[str]:
+    """Return what no hit shows: the vectors, and what esmm notes in a document."""
+    return [*(vector.vector for vector in recipe.vectors().values()), "esmm"]
 
 
 class Searcher:

@@ -3,7 +3,7 @@
 import pytest
 
 from esmm.errors import QueryError
-from esmm.query.clauses import MAX_WORDS, filters_of, keyword_query
+from esmm.query.clauses import MAX_LETTERS, MAX_WORDS, filters_of, keyword_query
 from tests.conftest import tiny_recipe
 
 MATCH = {"query": "red shoe", "fields": ["title^3", "brand^2"], "operator": "or"}
@@ -19,9 +19,9 @@ def test_filters_sit_inside_the_query() -> None:
     assert keyword_query(tiny_recipe(), "red shoe", [FILTER]) == query
 
 
-@pytest.mark.parametrize("text", [None, ""])
-def test_without_words_there_is_no_keyword_query(text: str | None) -> None:
-    assert keyword_query(tiny_recipe(), text, [FILTER]) is None
+def test_the_form_is_the_same_without_words() -> None:
+    query = {"bool": {"must": [{"combined_fields": {**MATCH, "query": ""}}], "filter": [FILTER]}}
+    assert keyword_query(tiny_recipe(), "", [FILTER]) == query
 
 
 def test_the_form_and_operator_of_the_recipe() -> None:
@@ -32,8 +32,17 @@ def test_the_form_and_operator_of_the_recipe() -> None:
 
 def test_a_pasted_page_is_cut() -> None:
     query = keyword_query(tiny_recipe(), "word\n" * 5000, [])
-    assert query
     assert query["combined_fields"]["query"].split() == ["word"] * MAX_WORDS
+
+
+def test_a_page_without_spaces_is_cut() -> None:
+    query = keyword_query(tiny_recipe(), "".join(map(chr, range(0x4E00, 0x4E00 + 20_000))), [])
+    assert len(query["combined_fields"]["query"]) == MAX_LETTERS
+
+
+@pytest.mark.parametrize("text", ["red\n shoe\u2028", "  ", "word " * MAX_WORDS])
+def test_a_short_text_stays_as_it_is(text: str) -> None:
+    assert keyword_query(tiny_recipe(), text, [])["combined_fields"]["query"] == text
 
 
 def test_filters_go_to_the_field_that_holds_the_exact_value() -> None:
