@@ -73,19 +73,16 @@ def _run(
 ) -> None:
     from esmm.cli.tables import hits_table, parts_table
     from esmm.cluster import named_errors
+    from esmm.query.explain import asked_of
     from esmm.query.search import Searcher
 
     with named_errors(server.where):
         searcher = Searcher(server.client, recipe, server.can, device=device)
         answer = searcher.search(ask, keyword_only=keyword_only)
     if show["as_json"]:
-        click.echo(
-            json.dumps(
-                {"total": answer.total, "took": answer.took, "hits": [hit.as_json() for hit in answer.hits]},
-                indent=2,
-                ensure_ascii=False,
-            )
-        )
+        hits = [hit.as_json(asked_of(answer.request)) for hit in answer.hits]
+        found = {"total": answer.total, "took": answer.took, "hits": hits}
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     hits_table(answer, recipe)
     if show["explain"]:

@@ -41,8 +41,10 @@ def hits_table(answer: "Answer", recipe: "Recipe") -> None:
 
 
 def parts_table(answer: "Answer") -> None:
-    """Print what each clause gave to each hit; the contributions add up to the score."""
+    """Print what each clause gave to each hit; the contributions add up to the score. Then each hit in a sentence."""
     from rich.table import Table
+
+    from esmm.query.explain import asked_of, sentence
 
     table = Table(box=None, header_style="bold", pad_edge=False, title="score = sum of weight x normalised")
     for name in ("id", "clause", "raw", "normalised", "weight", "contribution", "score"):
@@ -56,6 +58,9 @@ def parts_table(answer: "Answer") -> None:
             _plain(hit.id), "[bold]sum", "", "", "", f"[bold]{total:.4f}", f"[bold]{hit.score:.4f}", end_section=True
         )
     console().print(table)
+    asked = asked_of(answer.request)
+    for hit in answer.hits:
+        console().print(f"{_plain(hit.id)}: {sentence(hit, asked)}")
 
 
 def _cell(source: Mapping[str, Any], name: str) -> str:

@@ -1,14 +1,25 @@
 """What each clause gave to a hit: raw score, normalised score, weight, contribution. They add up to ``_score``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from esmm.query.fusion import KEYWORD, PREFIX
+from esmm.query.parts import TIER
 from esmm.query.strategies import RAW
 
 if TYPE_CHECKING:
     from esmm.query.fusion import Fusion
+
+# The clauses in a customer's words; any other clause goes by its own name.
+_NOUNS = {
+    KEYWORD: "words",
+    "text": "meaning",
+    "image": "photo",
+    "like_text": "likeness in meaning",
+    "like_image": "likeness in its photo",
+    "avoid": "distance from what to avoid",
+}
 
 
 @dataclass(frozen=True)
@@ -31,13 +42,14 @@ class Hit:
     source: Mapping[str, Any]
     parts: tuple[Part, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the hit for ``--json``."""
+    def as_json(self, asked: Collection[str] = ()) -> dict[str, Any]:
+        """Return the hit for ``--json``; ``asked`` names the clauses of the request."""
         return {
             "id": self.id,
             "score": self.score,
             "product": dict(self.source),
             "clauses": [asdict(part) for part in self.parts],
+            "why": sentence(self, asked),
         }
 
 
@@ -60,3 +72,46 @@ def _part(clause: str, scores: Mapping[str, float], fusion: "Fusion") -> Part:
     normalised, weight = scores[PREFIX + clause], fusion.weight(clause)
     raw = scores.get(PREFIX + clause + RAW)
     return Part(clause, fusion.raw(clause, normalised) if raw is None else raw, normalised, weight, weight * normalised)
+
+
+def asked_of(node: Any) -> list[str]:
+    """Return the clauses that a request asks for, in its order; none where it is the caller's own."""
+    names = [name.removeprefix(PREFIX).removesuffix(RAW) for name in _names(node) if name.startswith(PREFIX)]
+    return [name for name in dict.fromkeys(names) if name != TIER]
+
+
+def sentence(hit: Hit, asked: Collection[str] = ()) -> str:
+    """Say in plain words what found a hit, and which of the clauses ``asked`` for did not match it."""
+    gave = {part.clause: part.contribution for part in hit.parts if part.contribution > 0 and part.clause != TIER}
+    failed = [_noun(clause) for clause in asked if clause not in gave]
+    missed = f"the {_listed(failed)} did not match" if failed else ""
+    if not gave:
+        return f"found as a near neighbour; {missed}" if missed else "found by its words"
+    ranked = sorted(gave, key=lambda clause: -gave[clause])
+    shares = [f" ({_percent(gave[clause] / sum(gave.values()))})" if len(gave) > 1 else "" for clause in ranked]
+    found = _listed([f"its {_noun(clause)}{share}" for clause, share in zip(ranked, shares, strict=True)])
+    return f"found by {found}; {missed}" if missed else f"found by {found}"
+
+
+def _names(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _names(item)
+    elif isinstance(node, dict):
+        if isinstance(node.get("_name"), str):
+            yield node["_name"]
+        for inside in node.values():
+            yield from _names(inside)
+
+
+def _noun(clause: str) -> str:
+    return _NOUNS.get(clause, f"clause {clause}")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %") if share >= 0.005 else "under 1 %"
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Return ``a``, ``a and b`` or ``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
