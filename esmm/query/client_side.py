@@ -16,7 +16,7 @@ from esmm.query.parts import TIER, Json, Parts, knn_query, named
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
-_BODY_KEYS = ("runtime_mappings", "timeout", "indices_boost")
+_BODY_KEYS = ("runtime_mappings", "timeout", "indices_boost", "post_filter")
 
 
 def search(client: "Elasticsearch", index: str, parts: Parts, *, size: int = 10, start: int = 0) -> list[Hit]:
@@ -42,7 +42,8 @@ def _candidates(client: "Elasticsearch", index: str, parts: Parts) -> list[str]:
     if parts.keyword is not None:
         searches.append({**kept, "query": parts.keyword, "size": parts.window})
     for clause in parts.adding:
-        searches.append({**kept, "query": knn_query(clause, parts, 1.0), "size": clause.k or parts.limits.k})
+        # k neighbours come from each shard; all of them are candidates.
+        searches.append({**kept, "query": knn_query(clause, parts, 1.0), "size": parts.window})
     lines = [line for body in searches for line in ({}, {**body, "_source": False})]
     answers = client.msearch(index=index, searches=lines)["responses"]
     return list(dict.fromkeys(hit["_id"] for answer in answers for hit in answer["hits"]["hits"]))

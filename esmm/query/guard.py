@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Json = dict[str, Any]
+from esmm.errors import QueryError
+from esmm.query.body import Json, listed
 
 # Exact conditions: whoever makes one a must means a filter.
 TERM_LEVEL = frozenset({
@@ -23,10 +24,15 @@ FULL_TEXT = frozenset({
     "match", "match_phrase", "match_phrase_prefix", "match_bool_prefix", "multi_match", "combined_fields",
     "intervals", "match_all", "fuzzy", "more_like_this", "span_term", "span_near", "span_or", "span_not",
     "span_first", "span_multi", "span_containing", "span_within", "span_field_masking", "distance_feature",
-    "rank_feature", "knn", "sparse_vector", "semantic", "text_expansion"
+    "rank_feature", "sparse_vector", "semantic", "text_expansion"
 })  # fmt: skip
-# What makes words of a query_string conditions: +must -not !not AND NOT && field:value [range]
-_OPERATORS = re.compile(r"(^|[\s(])[+\-!]\S|\b(AND|NOT)\b|&&|\w:\S|[\[{]")
+# What makes conditions of words: +must -not, after a blank, a bracket, a quoted phrase or its weight. Lucene's own
+# syntax knows more of them: !not AND NOT && field:value [range].
+_SIGNED = r'(?:^|[\s()"|/&]|[\^~][\d.]*)(?:\+|-(?=\S))'
+_OPERATORS = {
+    "simple_query_string": re.compile(_SIGNED),
+    "query_string": re.compile(_SIGNED + r"|(?:^|[\s()])!|\b(?:AND|NOT)\b|&&|(?<!\\):|[\[{]"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,10 @@ class Guard:
 
 
 def guard_of(query: Mapping[str, Any] | None) -> Guard:
-    """Return what every hit of ``query`` must pass. A kind of query that is not known is named in ``unknown``."""
+    """Return what every hit of ``query`` must pass. A kind of query that is not known is named in ``unknown``.
+
+    ``query`` has the shape of one (``body.check_depth``); its filters come back without ``inner_hits``.
+    """
     if not query:
         return Guard()
     kind, inside = next(iter(query.items()))
@@ -52,44 +61,63 @@ def guard_of(query: Mapping[str, Any] | None) -> Guard:
     return _RULES.get(kind, _unknown)(kind, inside)
 
 
-def clauses_of(value: Any) -> list[Json]:
-    """Return the clauses of a bool's part, which may be one clause or a list."""
-    if not value:
-        return []
-    return list(value) if isinstance(value, list) else [value]
+def bare(query: Any) -> Any:
+    """Return a copy of a query without ``inner_hits``, which a request may hold but once."""
+    if isinstance(query, (list, tuple)):
+        return [bare(each) for each in query]
+    if not isinstance(query, Mapping):
+        return query
+    return {key: bare(inside) for key, inside in query.items() if key != "inner_hits" or "query" not in query}
 
 
-def is_required(minimum: Any, count: int) -> bool:
-    """Say whether ``minimum_should_match`` asks for at least one of ``count`` clauses."""
-    text = str(minimum).strip()
-    for part in text.split():  # "2<75% 9<-3": the last condition that holds counts
-        if "<" in part:
-            least, rule = part.split("<", 1)
-            text = rule if count > int(least) else str(count) if part == text.split()[0] else text
-    number = float(text.rstrip("%"))
-    if text.endswith("%"):
-        number = int(count * number / 100)
-    return (number if number >= 0 else count + number) >= 1
+def required_of(minimum: Any, count: int) -> int:
+    """Return how many of ``count`` clauses ``minimum_should_match`` asks for, read as Elasticsearch reads it."""
+    text = re.sub(r"\s*<\s*", "<", str(minimum).strip())
+    try:
+        if "<" in text:
+            return _conditional(text, count)
+        number = int(text.removesuffix("%"))
+    except ValueError:
+        raise QueryError(
+            f"minimum_should_match {minimum!r} is no number of clauses", 'such as 2, "-1", "75%" or "2<75%"'
+        ) from None
+    share = count * number / 100 if text.endswith("%") else number
+    return max(0, int(share) + count if share < 0 else int(share))
+
+
+def _conditional(text: str, count: int) -> int:
+    """Read ``2<75% 9<-3``: up to 2 clauses all of them, from 3 on 75 %, from 10 on all but 3."""
+    required = count
+    for part in text.split():
+        above, rule = part.split("<")
+        if count <= int(above):
+            return required
+        required = required_of(rule, count)
+    return required
 
 
 def _bool(_: str, inside: Json) -> Guard:
-    must, filters = clauses_of(inside.get("must")), clauses_of(inside.get("filter"))
-    guard = sum((guard_of(clause) for clause in must), Guard(tuple(filters)))
-    if excluded := clauses_of(inside.get("must_not")):
-        guard += Guard(({"bool": {"must_not": excluded}},))
-    should = clauses_of(inside.get("should"))
-    minimum = inside.get("minimum_should_match", 0 if must or filters else 1)
-    return guard + _one_of(should) if should and is_required(minimum, len(should)) else guard
+    must, filters = listed(inside.get("must")), listed(inside.get("filter"))
+    guard = sum((guard_of(clause) for clause in must), Guard(tuple(bare(filters))))
+    if excluded := [*listed(inside.get("must_not")), *listed(inside.get("mustNot"))]:
+        guard += Guard(({"bool": {"must_not": bare(excluded)}},))
+    should, minimum = listed(inside.get("should")), inside.get("minimum_should_match")
+    # Beside nothing that must match, one of them always must, whatever the minimum says.
+    least = 0 if must or filters else 1
+    required = least if minimum is None else max(least, required_of(minimum, len(should)))
+    return guard + _some_of(should, required)
 
 
-def _one_of(branches: Sequence[Json]) -> Guard:
-    """Return the disjunction of the branches' guards; a branch that binds nothing sets the others free."""
+def _some_of(branches: Sequence[Json], required: int) -> Guard:
+    """Return what binds hits of at least ``required`` branches; a branch that binds nothing may be one of them."""
     guards = [guard_of(branch) for branch in branches]
-    if any(not guard.filters and not guard.unknown for guard in guards):
+    bound = required - sum(not guard.filters and not guard.unknown for guard in guards)
+    if not guards or bound <= 0:
         return Guard()
     if unknown := next((guard.unknown for guard in guards if guard.unknown), ""):
         return Guard(unknown=unknown)
-    return Guard(({"bool": {"should": [_all_of(guard) for guard in guards], "minimum_should_match": 1}},))
+    filters = [_all_of(guard) for guard in guards if guard.filters]
+    return Guard(({"bool": {"should": filters, "minimum_should_match": bound}},))
 
 
 def _all_of(guard: Guard) -> Json:
@@ -106,16 +134,19 @@ def _inner(part: str) -> Callable[[str, Json], Guard]:
 
 def _related(kind: str, inside: Json) -> Guard:
     """Wrap the inner guard as the caller wrapped the query: it binds related or nested documents."""
+    if "max_children" in inside:  # more children pass the filters than match the words
+        return Guard(unknown=f"{kind}.max_children")
     inner = guard_of(inside.get("query"))
     if not inner.filters:
         return inner
-    kept = {key: inside[key] for key in ("path", "type", "parent_type", "ignore_unmapped") if key in inside}
+    names = ("path", "type", "parent_type", "min_children", "ignore_unmapped")
+    kept = {key: inside[key] for key in names if key in inside}
     return Guard(({kind: {**kept, "query": _all_of(inner)}},), inner.unknown)
 
 
-def _syntax(kind: str, inside: Json) -> Guard:
-    words = str(inside.get("query", "")) if isinstance(inside, dict) else ""
-    return Guard(unknown=f"{kind} with operators") if _OPERATORS.search(words) else Guard()
+def _syntax(kind: str, inside: Any) -> Guard:
+    words = str(inside.get("query", "")) if isinstance(inside, Mapping) else ""
+    return Guard(unknown=f"{kind} with operators") if _OPERATORS[kind].search(words) else Guard()
 
 
 def _unknown(kind: str, _: Any) -> Guard:
@@ -133,7 +164,8 @@ _RULES: dict[str, Callable[[str, Any], Guard]] = {
     "nested": _related,
     "has_child": _related,
     "has_parent": _related,
-    "dis_max": lambda _, inside: _one_of(clauses_of(inside.get("queries"))),
+    "knn": lambda _, inside: Guard(tuple(bare(listed(inside.get("filter"))))),
+    "dis_max": lambda _, inside: _some_of(listed(inside.get("queries")), 1),
     "query_string": _syntax,
     "simple_query_string": _syntax,
 }

@@ -17,6 +17,7 @@ Facets = Literal["union", "keyword"]
 # Under this name the aggregations of facets="keyword" hang together.
 FACETS = "esmm_keyword"
 TIER = "tier"
+MAX_WINDOW = 10_000  # index.max_rescore_window of an index that nobody changed
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Parts:
     def window(self) -> int:
         """How many candidates are scored: never fewer than the clauses can gather, the same on every page."""
         gathered = sum(clause.k or self.limits.k for clause in self.vectors if not clause.away)
-        return max(self.limits.window, gathered + self.limits.depth)
+        return min(max(self.limits.window, gathered + self.limits.depth), MAX_WINDOW)
 
     @property
     def adding(self) -> tuple[VectorClause, ...]:
@@ -71,20 +72,29 @@ def knn_query(clause: VectorClause, parts: Parts, boost: float) -> Json:
 
 
 def with_facets(parts: Parts, body: Json) -> Json:
-    """Move the aggregations under a filter by the keyword query, if they are to count just its matches."""
+    """Move the aggregations under a filter by the keyword query, if they are to count just its matches.
+
+    A ``global`` one counts the whole index as before; it may stand at the top only.
+    """
     key = next((key for key in ("aggs", "aggregations") if body.get(key)), None)
     if key is None or parts.facets == "union" or parts.keyword is None or not parts.adding:
         return body
     kept = {name: value for name, value in body.items() if name != key}
-    return {**kept, "aggs": {FACETS: {"filter": parts.keyword, "aggs": body[key]}}}
+    whole = {name: inside for name, inside in body[key].items() if "global" in inside}
+    bound = {name: inside for name, inside in body[key].items() if name not in whole}
+    wrapped = {FACETS: {"filter": parts.keyword, "aggs": bound}} if bound else {}
+    return {**kept, "aggs": {**whole, **wrapped}}
 
 
 def keyword_facets(aggregations: Json) -> Json:
     """Unwrap the aggregations of an answer to a request with ``facets="keyword"``; others stay as they are."""
-    wrapped = aggregations.get(FACETS)
-    if wrapped is None:
-        return aggregations
-    return {name: value for name, value in wrapped.items() if name not in ("doc_count", "meta")}
+    found: Json = {}
+    for name, value in aggregations.items():
+        if name.rpartition("#")[2] == FACETS:  # typed_keys puts the type before the name
+            found |= {inner: each for inner, each in value.items() if inner not in ("doc_count", "meta")}
+        else:
+            found[name] = value
+    return found
 
 
 def named(clause: str) -> str:

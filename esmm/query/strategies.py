@@ -16,6 +16,7 @@ from typing import Any
 
 from esmm.query.clauses import VectorClause
 from esmm.query.fusion import KEYWORD
+from esmm.query.guard import bare
 from esmm.query.parts import TIER, Json, Parts, knn_query, named, with_facets
 
 # The first stage keeps the best of its window by its own score, and a keyword score has no bound while a knn score
@@ -40,28 +41,33 @@ def exact(parts: Parts) -> Json:
 
 def boost(parts: Parts) -> Json:
     """Return the body of one request without rescore or scripts, in about the order of the fusion."""
-    should = [knn_query(clause, parts, weight) for clause, weight in boosts(parts).items()]
-    keyword = _named_keyword(parts.keyword, KEYWORD) if parts.keyword is not None else None
-    if keyword and parts.recall == "rescue":
-        should.append(_tier(parts.keyword or {}, sum(boosts(parts).values()) + 1))
-    if keyword and parts.recall == "rerank":
+    boosted = boosts(parts)
+    should = [knn_query(clause, parts, height) for clause, height in boosted]
+    if parts.keyword is None:
+        return {**parts.rest, "query": {"bool": {"should": should, "minimum_should_match": 1}}}
+    if parts.recall == "rescue":
+        should.append(_tier(parts.keyword, sum(height for _, height in boosted) + 1))
+    keyword = _named_keyword(parts.keyword, KEYWORD)
+    if parts.fusion.weight(KEYWORD) <= 0:
+        keyword["bool"]["boost"] = 0
+    if parts.recall == "rerank":
         query: Json = {"bool": {"must": [keyword], "should": should}}
     else:
-        query = {"bool": {"should": [*([keyword] if keyword else []), *should], "minimum_should_match": 1}}
+        query = {"bool": {"should": [keyword, *should], "minimum_should_match": 1}}
     return with_facets(parts, {**parts.rest, "query": query})
 
 
-def boosts(parts: Parts) -> dict[VectorClause, float]:
-    """Return the boost of each knn clause beside a keyword query of boost 1.
+def boosts(parts: Parts) -> list[tuple[VectorClause, float]]:
+    """Return each knn clause with its boost beside a keyword query of boost 1.
 
     d/ds of w·s/(s+k) at s = k is w/(4k), and a knn score (1+cos)/2 moves half as fast as its cosine.
     """
     slope = parts.fusion.weight(KEYWORD) / (4 * parts.fusion.saturation) if parts.keyword is not None else 1.0
-    return {
-        clause: 2 * parts.fusion.weight(clause.name) / parts.fusion.window(clause.name).width / (slope or 1.0)
+    return [
+        (clause, 2 * parts.fusion.weight(clause.name) / parts.fusion.window(clause.name).width / (slope or 1.0))
         for clause in parts.vectors
         if not clause.away
-    }
+    ]
 
 
 def linear(parts: Parts) -> Json:
@@ -117,7 +123,7 @@ def _weighted(name: str, query: Json, source: str, params: Json, parts: Parts) -
 
 def _tier(keyword: Json, height: float) -> Json:
     """Lift every keyword hit by the same height, above whatever vectors alone can give."""
-    constant = {"constant_score": {"filter": keyword, "_name": named(TIER)}}
+    constant = {"constant_score": {"filter": bare(keyword), "_name": named(TIER)}}
     return {"bool": {"must": [constant], "boost": height}}
 
 
@@ -127,11 +133,10 @@ def _retrievers(parts: Parts) -> dict[str, Json]:
     if parts.keyword is not None:
         found[KEYWORD] = {"standard": {"query": _named_keyword(parts.keyword, KEYWORD)}}
     for clause in parts.vectors:
-        if not clause.away:
-            knn = {key: value for key, value in knn_query(clause, parts, 1.0)["knn"].items() if key != "boost"}
-            found[clause.name] = {"knn": {**knn, "k": clause.k or parts.limits.k}}
+        knn = {key: value for key, value in knn_query(clause, parts, 1.0)["knn"].items() if key != "boost"}
+        found[clause.name] = {"knn": {**knn, "k": clause.k or parts.limits.k}}
     return found
 
 
 def _retrieved(parts: Parts, retriever: Json) -> Json:
-    return {**parts.rest, "retriever": retriever}
+    return with_facets(parts, {**parts.rest, "retriever": retriever})

@@ -5,21 +5,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from esmm.errors import QueryError
+from esmm.query.body import inner_queries, listed
 
-Json = dict[str, Any]
-
-# Kind of query -> the key that holds the words, in the query itself or in its field.
-_WORDS = {"multi_match": "query", "combined_fields": "query", "query_string": "query", "simple_query_string": "query"}
-_FIELD_WORDS = {
-    "match": "query",
-    "match_phrase": "query",
-    "match_phrase_prefix": "query",
-    "match_bool_prefix": "query",
-    "semantic": "query",
-}
-_SYNTAX_KINDS = ("query_string", "simple_query_string")
-# What a filter or an exclusion asks for is not what is looked for.
-_PASSED_OVER = ("filter", "must_not", "negative", "functions", "script", "post_filter")
+# Kinds of query whose words stand beside the fields, and kinds that hold them inside their one field.
+BESIDE = frozenset({
+    "multi_match", "combined_fields", "query_string", "simple_query_string", "semantic", "sparse_vector"
+})  # fmt: skip
+IN_FIELD = frozenset({"match", "match_phrase", "match_phrase_prefix", "match_bool_prefix"})
+_SYNTAX = frozenset({"query_string", "simple_query_string"})
+# What a filter or an exclusion asks for is not what is looked for; a constant_score only calls its query a filter.
+PASSED_OVER = frozenset({"filter", "must_not", "mustNot", "negative", "functions", "exclude"})
+_FIELD = r"[\w.*]+\s*:\s*"
+_EXCLUDED = r"(?:-|!\s*|\bNOT\s+)"
+_GROUP = r"(?:\"[^\"]*\"|\([^()]*\)|[\[{][^\]}]*[\]}]|[^\s()]+)"
 
 
 def text_of(query: Mapping[str, Any] | None) -> str | None:
@@ -27,7 +25,7 @@ def text_of(query: Mapping[str, Any] | None) -> str | None:
 
     Raises QueryError if its clauses ask for several different texts.
     """
-    found = list(dict.fromkeys(words for words in _texts(query or {}) if words))
+    found = list(dict.fromkeys(words for words in _texts(query) if words)) if query else []
     if len(found) > 1:
         shown = ", ".join(repr(words[:40]) for words in found[:3])
         raise QueryError(
@@ -37,54 +35,47 @@ def text_of(query: Mapping[str, Any] | None) -> str | None:
 
 
 def without_operators(words: str) -> str:
-    """Strip the syntax of query_string from words: what is excluded goes, fields, operators and weights go."""
-    words = re.sub(r"(^|\s)(-|!|NOT\s+)(\"[^\"]*\"|\S+)", " ", words)
-    words = re.sub(r"[\w.*]+:(?=\S)", " ", words)
-    words = re.sub(r"\b(AND|OR|TO)\b|&&|\|\|", " ", words)
-    words = re.sub(r"[\^~]\d*(\.\d+)?", " ", words)
-    return " ".join(re.sub(r"[+|\"()\[\]{}*?/\\]", " ", words).split())
+    """Strip the syntax of query_string from words: what is excluded goes, ranges, fields, operators and weights go."""
+    words = re.sub(rf"(?:^|(?<=[\s()\"])){_EXCLUDED}(?:{_FIELD})?{_GROUP}", " ", words)
+    words = re.sub(rf"{_FIELD}(?:[\[{{][^\]}}]*[\]}}]|[<>]=?\s*\S+)|\b_exists_\s*:\s*\S+", " ", words)
+    words = re.sub(r"(?<!\\)(?<![\w.*])[\w.*]+\s*:\s*(?=\S)", " ", words)
+    words = re.sub(r"\b(?:AND|OR|NOT)\b|&&|\|\|", " ", words)
+    words = re.sub(r"[\^~]\d*(?:\.\d+)?", " ", words)
+    return " ".join(word for word in re.sub(r"[+|\"()\[\]{}*?/\\]", " ", words).split() if word not in "-!")
 
 
-def _texts(node: Any) -> Iterator[str]:
-    if isinstance(node, list):
-        for item in node:
-            yield from _texts(item)
-    elif isinstance(node, dict):
-        for key, inside in node.items():
-            if key in _WORDS and isinstance(inside, dict):
-                words = str(inside.get(_WORDS[key], "")).strip()
-                yield without_operators(words) if key in _SYNTAX_KINDS else words
-            elif key in _FIELD_WORDS and isinstance(inside, dict):
-                yield from _field_texts(inside, _FIELD_WORDS[key])
-            elif key not in _PASSED_OVER:
-                yield from _texts(inside)
+def _texts(query: Mapping[str, Any]) -> Iterator[str]:
+    kind, inside = next(iter(query.items()))
+    if isinstance(inside, Mapping):
+        yield from _own_words(kind, inside)
+    for key, inner in inner_queries(query):
+        if key not in PASSED_OVER or kind == "constant_score":
+            yield from _texts(inner)
 
 
-def _field_texts(fields: dict[str, Any], key: str) -> Iterator[str]:
-    for value in fields.values():
-        words = value.get(key) if isinstance(value, dict) else value
-        if isinstance(words, (str, int, float)) and not isinstance(words, bool):
-            yield str(words).strip()
+def _own_words(kind: str, inside: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the words of a full-text query itself."""
+    if kind in BESIDE:
+        words = _plain(inside.get("query"))
+        yield without_operators(words) if kind in _SYNTAX else words
+    elif kind in IN_FIELD:
+        for value in inside.values():
+            yield _plain(value.get("query") if isinstance(value, Mapping) else value)
+    elif kind == "more_like_this":
+        yield from (words.strip() for words in listed(inside.get("like")) if isinstance(words, str))
+    elif kind == "intervals":
+        for rule in inside.values():
+            yield from _interval_words(rule)
 
 
-def with_text(query: Json, text: str) -> Json:
-    """Return the query with ``text`` in place of the words that its full-text clauses ask for."""
-    replaced: Json = _replaced(query, text)
-    return replaced
+def _interval_words(rule: Any) -> Iterator[str]:
+    for kind, inside in rule.items() if isinstance(rule, Mapping) else ():
+        if kind == "match" and isinstance(inside, Mapping):
+            yield _plain(inside.get("query"))
+        elif kind in ("all_of", "any_of") and isinstance(inside, Mapping):
+            for inner in listed(inside.get("intervals")):
+                yield from _interval_words(inner)
 
 
-def _replaced(node: Any, text: str) -> Any:
-    if isinstance(node, list):
-        return [_replaced(item, text) for item in node]
-    if not isinstance(node, dict):
-        return node
-    made = {}
-    for key, inside in node.items():
-        if key in _WORDS and isinstance(inside, dict):
-            made[key] = {**inside, _WORDS[key]: text}
-        elif key in _FIELD_WORDS and isinstance(inside, dict):
-            word = _FIELD_WORDS[key]
-            made[key] = {name: {**v, word: text} if isinstance(v, dict) else text for name, v in inside.items()}
-        else:
-            made[key] = inside if key in _PASSED_OVER else _replaced(inside, text)
-    return made
+def _plain(words: Any) -> str:
+    return str(words).strip() if isinstance(words, (str, int, float)) and not isinstance(words, bool) else ""

@@ -3,16 +3,18 @@
 A pure function of body, clauses, fusion and options. What cannot be kept is refused by name, with the remedy.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from esmm.errors import Incompatible, QueryError
-from esmm.query.body import RULES, read_body
+from esmm.query.body import MAX_DEPTH, RULES, depth_of, listed, read_body, whole_number
 from esmm.query.clauses import VectorClause
-from esmm.query.guard import clauses_of, guard_of
+from esmm.query.guard import guard_of
 from esmm.query.parts import Facets, Json, Parts, Recall
 from esmm.query.strategies import STRATEGIES
+from esmm.query.unwrap import unwrapped
 
 if TYPE_CHECKING:
     from esmm.cluster import Capabilities
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from esmm.recipe import Search
 
 Strategy = Literal["auto", "exact", "boost", "linear", "rrf"]
-_RETRIEVER_KEYS = ("query", "filter", "sort", "collapse", "min_score", "search_after", "terminate_after")
+# Aggregations that look at the hits' scores.
+_SCORED = ("top_hits", "sampler", "diversified_sampler")
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,22 @@ def upgrade_body(
     """Return the hybrid form of a search body (dict, JSON text or dsl Search). Raises QueryError or Incompatible."""
     options = options or Options()
     given = read_body(body)
-    plain, brought = _unwrapped(given)
-    clauses = [clause for clause in (*vectors, *brought) if fusion.weight(clause.name) > 0]
-    _refuse(plain)
-    if not clauses:
+    if all(fusion.weight(clause.name) <= 0 for clause in vectors):
         return Upgraded(given, "keyword", ("no vector clause has a weight: the body stays as it is",))
+    plain, brought = unwrapped(given)
     if order := _other_sort(plain):
         return Upgraded(
             given, "keyword", (f"sorted by {order}, not by score: the keyword's own matches in that order",)
         )
+    _refuse(plain)
+    clauses = [clause for clause in (*vectors, *brought) if fusion.weight(clause.name) > 0]
     parts, notes = _parts(plain, clauses, fusion, limits=limits, can=can, options=options)
     strategy, why = _chosen(plain, options.strategy, can)
     _check_page(plain, strategy, parts)
-    return Upgraded(STRATEGIES[strategy](parts), strategy, (*notes, *([why] if why else [])))
+    _check_parts(strategy, parts)
+    upgraded = STRATEGIES[strategy](parts)
+    _check_depth(upgraded, strategy, parts)
+    return Upgraded(upgraded, strategy, (*notes, *([why] if why else [])))
 
 
 def _parts(
@@ -90,58 +96,16 @@ def _parts(
         notes.append(f"the filters of {guard.unknown} cannot be told, so vectors reorder its matches and add none")
     if guard.filters:
         notes.append(f"{len(guard.filters)} filters of the query bind the vectors' hits too")
+    if keyword is None and (recall != "union" or options.facets == "keyword" or all(clause.away for clause in clauses)):
+        keyword = {"match_all": {}}  # what a search without a query finds
     rest = {key: value for key, value in body.items() if key != "query"}
     floored = tuple(_with_floor(clause, options.floors.get(clause.name)) for clause in clauses)
-    return Parts(
-        keyword, rest, floored, fusion, limits, can, (*guard.filters, *options.guard), recall, options.facets
-    ), notes
+    filters = (*guard.filters, *options.guard)
+    return Parts(keyword, rest, floored, fusion, limits, can, filters, recall, options.facets), notes
 
 
 def _with_floor(clause: VectorClause, floor: float | None) -> VectorClause:
     return clause if floor is None else replace(clause, floor=floor)
-
-
-def _unwrapped(body: Json) -> tuple[Json, list[VectorClause]]:
-    """Take apart what stands where a query may stand: top-level knn, and a retriever."""
-    plain = {key: value for key, value in body.items() if key not in ("knn", "retriever")}
-    knns = clauses_of(body.get("knn"))
-    if retriever := body.get("retriever"):
-        kind, inside = next(iter(retriever.items()))
-        if kind == "standard":
-            plain = _standard(plain, inside)
-        elif kind == "knn":
-            knns.append(inside)
-        else:
-            raise QueryError(
-                f"a {kind} retriever is a fusion of its own and cannot be upgraded",
-                "give the query inside its standard retriever instead",
-            )
-    return plain, [_brought(number, knn) for number, knn in enumerate(knns, start=1)]
-
-
-def _standard(plain: Json, inside: Json) -> Json:
-    unknown = [key for key in inside if key not in _RETRIEVER_KEYS]
-    if unknown:
-        raise QueryError(f"a standard retriever has no key {', '.join(unknown)} that can be kept", "leave it out")
-    moved = {key: value for key, value in inside.items() if key not in ("query", "filter")}
-    query, filters = inside.get("query", {"match_all": {}}), clauses_of(inside.get("filter"))
-    return {**plain, **moved, "query": {"bool": {"must": [query], "filter": filters}} if filters else query}
-
-
-def _brought(number: int, knn: Json) -> VectorClause:
-    """Make a clause of a knn search that the caller brought."""
-    if "query_vector" not in knn:
-        raise QueryError("a knn search without query_vector cannot be fused", "give the vector itself")
-    k = int(knn.get("k", 10))
-    return VectorClause(
-        f"knn{number}" if number > 1 else "knn",
-        knn["field"],
-        knn["query_vector"],
-        floor=knn.get("similarity"),
-        k=k,
-        num_candidates=max(k, int(knn.get("num_candidates", k))),
-        filters=tuple(clauses_of(knn.get("filter"))),
-    )
 
 
 def _refuse(body: Json) -> None:
@@ -152,27 +116,36 @@ def _refuse(body: Json) -> None:
 
 def _other_sort(body: Json) -> str:
     """Return what a body is sorted by if that is not the score, else nothing."""
-    first = next(iter(_sort_fields(body)), "_score")
+    first, _ = next(iter(_sorts(body)), ("_score", "desc"))
     return "" if first == "_score" else first
 
 
-def _sort_fields(body: Json) -> list[str]:
-    sort = body.get("sort")
-    given = [sort] if isinstance(sort, (str, dict)) else sort or []
-    return [each.split(":")[0] if isinstance(each, str) else next(iter(each)) for each in given]
+def _sorts(body: Json) -> list[tuple[str, str]]:
+    """Return field and order of each criterion of the sort."""
+    found: list[tuple[str, str]] = []
+    for each in listed(body.get("sort")):
+        if not isinstance(each, (str, Mapping)):
+            raise QueryError(f"sort holds {each!r}, which is no criterion", 'such as "_score" or {"price": "asc"}')
+        for name, how in each.items() if isinstance(each, Mapping) else [(each, None)]:
+            order = how.get("order") if isinstance(how, Mapping) else how
+            found.append((name, str(order or ("desc" if name == "_score" else "asc")).lower()))
+    return found
 
 
 def _chosen(body: Json, wanted: str, can: "Capabilities") -> tuple[str, str]:
     """Choose the strategy; return it with the reason, if there is one to tell."""
-    reasons = list(_only_boost(body)) + ([] if can.painless else ["the server has no painless scripts"])
+    reasons = list(_only_boost(body))
     if wanted == "auto":
+        reasons += [] if can.painless else ["the server has no painless scripts"]
         return ("boost", f"strategy boost: {'; '.join(reasons)}") if reasons else ("exact", "")
     if wanted not in STRATEGIES:
         raise QueryError(f"there is no strategy {wanted}", f"take one of auto, {', '.join(STRATEGIES)}")
-    if wanted == "exact" and reasons:
-        raise QueryError(f"strategy exact cannot serve this body: {'; '.join(reasons)}", "leave the strategy to auto")
-    if refusal := can.strategies()[wanted]:
-        raise Incompatible(f"strategy {wanted} cannot be used here: {refusal}", "use exact or boost")
+    if wanted != "boost" and reasons:
+        raise QueryError(
+            f"strategy {wanted} cannot serve this body: {'; '.join(reasons)}", "leave the strategy to auto"
+        )
+    if refusal := can.strategies().get(wanted):
+        raise Incompatible(f"strategy {wanted} cannot be used here: {refusal}", "leave the strategy to auto")
     return wanted, ""
 
 
@@ -181,9 +154,11 @@ def _only_boost(body: Json) -> Iterator[str]:
     for key in body:
         if RULES[key].fate == "boost":
             yield f"{key}: {RULES[key].how}"
-    fields = _sort_fields(body)
-    if len(fields) > 1 and fields[0] == "_score":
-        yield f"sort by _score and {', '.join(fields[1:])}: a rescore allows no tie-break"
+    sorts = _sorts(body)
+    if len(sorts) > 1:
+        yield f"sort by _score and {', '.join(name for name, _ in sorts[1:])}: a rescore allows no tie-break"
+    if sorts and sorts[0][1] == "asc":
+        yield "sort by _score, worst first: a rescore allows the best first only"
     if _reads_score(body.get("aggs") or body.get("aggregations")):
         yield "aggregations that read _score: they would see the first stage's"
 
@@ -192,21 +167,56 @@ def _reads_score(node: Any) -> bool:
     waiting = [node]
     while waiting:
         found = waiting.pop()
-        if isinstance(found, dict):
-            if "top_hits" in found:
+        if isinstance(found, Mapping):
+            if any(kind in found for kind in _SCORED):
                 return True
-            waiting += found.values()
-        elif isinstance(found, list):
+            waiting += [*found, *found.values()]
+        elif isinstance(found, (list, tuple)):
             waiting += found
-        elif isinstance(found, str) and "_score" in found:
+        elif isinstance(found, str) and re.search(r"\b_score\b", found):
             return True
     return False
 
 
 def _check_page(body: Json, strategy: str, parts: Parts) -> None:
-    end = int(body.get("from", 0)) + int(body.get("size", 10))
+    end = whole_number(body, "from", 0) + whole_number(body, "size", 10)
     if strategy != "boost" and end > parts.window:
         raise QueryError(
             f"from + size is {end}, beyond the window of {parts.window} products that strategy {strategy} orders",
             "raise search.window in the recipe for all pages, or use strategy boost with search_after",
         )
+
+
+def _check_parts(strategy: str, parts: Parts) -> None:
+    """Refuse what a strategy would leave out."""
+    away = [clause.name for clause in parts.vectors if clause.away]
+    if strategy != "exact" and away:
+        raise QueryError(f"strategy {strategy} cannot keep away from anything ({', '.join(away)})", "use exact")
+    if strategy in ("linear", "rrf"):
+        if parts.recall != "union":
+            raise QueryError(f"strategy {strategy} cannot keep to recall {parts.recall}", "use exact or boost")
+        if "sort" in parts.rest:
+            raise QueryError(f"strategy {strategy} allows no sort", "leave it out: the best come first anyway")
+
+
+def _check_depth(upgraded: Json, strategy: str, parts: Parts) -> None:
+    """Refuse what Elasticsearch would refuse as too deep, and say how deep it was before."""
+    deepest = max(map(depth_of, _queries(upgraded)), default=0)
+    if deepest > MAX_DEPTH:
+        before = depth_of(parts.keyword or {"match_all": {}})
+        raise QueryError(
+            f"the query is {before} queries deep, upgraded by strategy {strategy} {deepest}; Elasticsearch reads "
+            f"{MAX_DEPTH}",
+            "flatten nested bool queries",
+        )
+
+
+def _queries(upgraded: Json) -> Iterator[Json]:
+    """Yield what Elasticsearch reads as queries of their own."""
+    if "query" in upgraded:
+        yield upgraded["query"]
+    if "rescore" in upgraded and isinstance(upgraded["rescore"], Mapping):
+        yield upgraded["rescore"]["query"]["rescore_query"]
+    for retrievers in upgraded.get("retriever", {}).values():
+        for each in retrievers["retrievers"]:
+            yield from (inner["query"] for inner in each.get("retriever", each).values() if "query" in inner)
