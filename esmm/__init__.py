@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from esmm.cluster import capabilities, connect, connection
     from esmm.encoders import load_encoder
     from esmm.errors import EsmmError
+    from esmm.query.drop_in import upgrade
     from esmm.query.fusion import Fusion
     from esmm.query.search import Ask, Searcher
     from esmm.recipe import Recipe
@@ -26,6 +27,7 @@ __all__ = [
     "connection",
     "load_encoder",
     "load_recipe",
+    "upgrade",
 ]
 _HOMES = {
     "Ask": ("esmm.query.search", "Ask"),
@@ -38,6 +40,7 @@ _HOMES = {
     "connection": ("esmm.cluster", "connection"),
     "load_encoder": ("esmm.encoders", "load_encoder"),
     "load_recipe": ("esmm.recipe", "load"),
+    "upgrade": ("esmm.query.drop_in", "upgrade"),
 }
 
 

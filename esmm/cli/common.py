@@ -10,7 +10,6 @@ from esmm.errors import RecipeError
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
-    from PIL.Image import Image
 
     from esmm.cluster import Capabilities, Connection
     from esmm.query.calibrate import Calibration
@@ -91,21 +90,11 @@ def load_recipe(path: str) -> "Recipe":
     return load(path)
 
 
-def opened_photo(reference: str) -> "Image":
-    """Read and decode a photo that a person named: path, URL or data URI. Raises PhotoError."""
-    from esmm.ingest.batches import PHOTO_SIDE
-    from esmm.ingest.photos import Photos, decode
-
-    # In a catalogue a path may not lead out of the photo folder; a person may name any file.
-    place = reference if ":" in reference else str(Path(reference).absolute())
-    with Photos([]) as photos:
-        photo: Image = decode(photos.read(place), max_side=PHOTO_SIDE)
-    return photo
-
-
 def calibration_path(recipe: "Recipe") -> Path:
     """Return where the calibration of a recipe's queries lies: beside the recipe."""
-    return Path(recipe.source).parent / "calibration.json"
+    from esmm.query.calibrate import Calibration
+
+    return Path(recipe.source).parent / Calibration.FILE
 
 
 def calibration_of(recipe: "Recipe") -> "Calibration":

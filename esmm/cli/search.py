@@ -13,7 +13,6 @@ from esmm.cli.common import (
     find_server,
     load_recipe,
     open_cluster,
-    opened_photo,
     recipe_option,
     say,
 )
@@ -55,12 +54,12 @@ def search(
     esmm search photo.jpg
     esmm search "with long sleeves" --image photo.jpg --explain
     """  # noqa: D301  # \b keeps click from folding the lines
-    from esmm.query.search import Ask
+    from esmm.query.encode import Ask, photo_of
 
     show = {name: options.pop(name) for name in ("explain", "as_json", "print_")}
     recipe = load_recipe(recipe_path)
-    text, photo = _recognise(query, image)
-    ask = Ask(text, opened_photo(photo) if photo else None, _pairs(filters), size, start)
+    text, photo = recognise(query, image)
+    ask = Ask(text, photo_of(photo) if photo else None, pairs_of(filters), size, start)
     if show["print_"]:
         click.echo(_printed(recipe, ask, device, keyword_only=keyword_only))
         return
@@ -101,8 +100,11 @@ def _printed(recipe: "Recipe", ask: "Ask", device: str, *, keyword_only: bool) -
     return json.dumps(body, indent=2, ensure_ascii=False)
 
 
-def _recognise(query: tuple[str, ...], image: str | None) -> tuple[str | None, str | None]:
-    """Tell words from photos: an address, a data URI or an existing picture file is a photo."""
+def recognise(query: tuple[str, ...], image: str | None) -> tuple[str | None, str | None]:
+    """Tell words from photos: an address, a data URI or an existing picture file is a photo.
+
+    Raises QueryError if there are several photos.
+    """
     photos = [part for part in query if _is_photo(part)] + ([image] if image else [])
     if len(photos) > 1:
         raise QueryError(f"{len(photos)} photos are given, a search takes one", "leave one")
@@ -117,7 +119,8 @@ def _is_photo(part: str) -> bool:
     return ending in (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff") and " " not in ending
 
 
-def _pairs(filters: tuple[str, ...]) -> dict[str, list[str]]:
+def pairs_of(filters: tuple[str, ...]) -> dict[str, list[str]]:
+    """Turn ``FIELD=VALUE`` into pairs; several values of a field stand together. Raises QueryError."""
     pairs: dict[str, list[str]] = {}
     for given in filters:
         name, equals, value = given.partition("=")

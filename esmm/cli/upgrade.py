@@ -14,7 +14,6 @@ from esmm.cli.common import (
     find_server,
     load_recipe,
     open_cluster,
-    opened_photo,
     recipe_option,
     say,
 )
@@ -63,21 +62,21 @@ def upgrade(body: str, recipe_path: str, device: str, placeholders: bool, explai
 
     The query in it stays as it is, word for word; the vectors stand beside it under one fused score.
     """
-    from esmm.query.encode import Ask
+    from esmm.query.encode import Ask, photo_of
     from esmm.query.upgrade import Options
 
     how = Options(**{name: options.pop(name) for name in ("strategy", "recall", "facets")})
     text, image = options.pop("text"), options.pop("image")
-    ask = Ask(text, opened_photo(image) if image else None, like=options.pop("like"), avoid=options.pop("avoid"))
+    ask = Ask(text, photo_of(image) if image else None, like=options.pop("like"), avoid=options.pop("avoid"))
     recipe = load_recipe(recipe_path)
-    searcher = _searcher(recipe, options, device)
+    searcher = searcher_for(recipe, options, device)
     given = read_text(body)
     made = searcher.template(given, how) if placeholders else searcher.upgrade(given, ask, how)
     click.echo(json.dumps(made.body, indent=2, ensure_ascii=False))
     _tell(made, searcher, explain=explain)
 
 
-def _searcher(recipe: "Recipe", flags: dict[str, Any], device: str) -> "Searcher":
+def searcher_for(recipe: "Recipe", flags: dict[str, Any], device: str) -> "Searcher":
     """Ask the server what it can do; where none is named and none answers, build for a server of today."""
     from esmm.cluster import Capabilities, named_errors
     from esmm.query.search import Searcher

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from esmm.errors import QueryError
 from esmm.query.clauses import keyword_query
-from esmm.query.text import text_of, with_text
+from esmm.query.rewrite import with_text
+from esmm.query.text import text_of
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -30,6 +31,8 @@ _UNSCORED = ("filter", "must_not")
 @dataclass(frozen=True)
 class Calibration:
     """The saturation constants of a shop's queries, by the shape of the query; kept in a JSON file."""
+
+    FILE: ClassVar[str] = "calibration.json"  # beside the recipe
 
     constants: Mapping[str, float] = field(default_factory=dict)
 

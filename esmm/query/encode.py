@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esmm.encoders import EncoderInfo, Modality
@@ -47,6 +48,20 @@ class Source:
     field: str
     modality: Modality
     encoder: str
+
+
+def photo_of(given: "str | bytes | Image") -> "Image":
+    """Read and decode a photo: path, URL, data URI, bytes, or an image already. Raises PhotoError."""
+    from esmm.ingest.batches import PHOTO_SIDE
+    from esmm.ingest.photos import Photos, decode
+
+    if not isinstance(given, (str, bytes)):
+        return given
+    # In a catalogue a path may not lead out of the photo folder; a person may name any file.
+    place = given if isinstance(given, bytes) or ":" in given else str(Path(given).absolute())
+    with Photos([]) as photos:
+        photo: Image = decode(photos.read(place), max_side=PHOTO_SIDE)
+    return photo
 
 
 def sources_of(clauses: Mapping[str, Any], asked: "set[Modality]") -> list[Source]:

@@ -12,7 +12,8 @@ from esmm.query.clauses import VectorClause, filters_of, keyword_query
 from esmm.query.encode import Ask, QuestionEncoder
 from esmm.query.explain import Hit, hits_of
 from esmm.query.fusion import DEFAULT_SATURATION, KEYWORD, Fusion
-from esmm.query.text import text_of, with_text
+from esmm.query.rewrite import with_text
+from esmm.query.text import text_of
 from esmm.query.upgrade import Options, Upgraded, upgrade_body
 
 if TYPE_CHECKING:
