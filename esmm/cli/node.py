@@ -15,15 +15,16 @@ from esmm.node import SOURCES, Node
     show_default=True,
     help="Where to take Elasticsearch from.",
 )
+@click.option("--version", help="The version of Elasticsearch, such as 8.19.13.")
 @click.option("--archive", help="An Elasticsearch archive (.tar.gz or .zip) to use.")
 @click.option("--home", help="An unpacked Elasticsearch to use.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on; a free one if left out.")
-def up(source: str, archive: str | None, home: str | None, port: int | None) -> None:
+def up(source: str, version: str | None, archive: str | None, home: str | None, port: int | None) -> None:
     """Start a local Elasticsearch, or find the one that runs."""
     from esmm.node import up as start
 
     with node_progress() as progress:
-        node = start(source=source, archive=archive, home=home, port=port, on_progress=progress)
+        node = start(source=source, version=version, archive=archive, home=home, port=port, on_progress=progress)
     click.echo(_line(node))
     say(f"use it from elsewhere: export ELASTICSEARCH_URL={node.url}")
 

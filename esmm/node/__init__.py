@@ -29,6 +29,7 @@ _HEADROOM = 150_000_000_000
 def up(
     *,
     source: str = "auto",
+    version: str | None = None,
     archive: str | Path | None = None,
     home: str | Path | None = None,
     port: int | None = None,
@@ -38,17 +39,18 @@ def up(
     """Return a running node: the one that runs already, or a new one once it answers.
 
     ``source`` is auto, docker, official or maven; an ``archive`` or a ``home`` replaces it. ``auto`` takes what this
-    data folder used last, because its data is there. ``data`` is the folder of state and index, so that several nodes
-    can run side by side. ``on_progress(message, done, total)`` hears what goes on (bytes, or None).
+    data folder used last, because its data is there. ``version`` is one of Elasticsearch, such as 8.19.13.
+    ``data`` is the folder of state and index, so that several nodes can run side by side.
+    ``on_progress(message, done, total)`` hears what goes on (bytes, or None).
     The heap is 1g, or ``ESMM_HEAP``. Raises NodeError with the remedy where no node can be had.
     """
     progress = on_progress or _silent
-    wish = Wish(source, Path(archive) if archive else None, Path(home) if home else None)
+    wish = Wish(source, Path(archive) if archive else None, Path(home) if home else None, version)
     folder = _data_folder(data)
     with _one_at_a_time(progress):
         remembered = load(folder)
         if found := _running(remembered):
-            return found
+            return _as_wished(found, version)
         last = remembered.node if remembered else None
         chosen = choose_port(port, _port(last) if last else None)
         _make_writable(folder)
@@ -99,6 +101,15 @@ def _running(remembered: Remembered | None) -> Node | None:
         return node if version_at(node.url) else None
     wait_ready(Plan(node.home, node.version, node.data, _port(node)), node.pid)
     return node
+
+
+def _as_wished(found: Node, version: str | None) -> Node:
+    if version not in (None, found.version):
+        raise NodeError(
+            f"Elasticsearch {found.version} runs at {found.url} already, so {version} is not started",
+            "stop it by `esmm down`, or set ESMM_DATA to another data folder",
+        )
+    return found
 
 
 def _start_local(source: str, home: Path, at: tuple[Path, int], progress: Progress) -> Node:

@@ -16,17 +16,29 @@ _FETCHED = {"official": sources.official, "maven": sources.maven}
 
 @dataclass(frozen=True)
 class Wish:
-    """What the user asks for: a source by name, or an archive or folder of their own, which then is the only one."""
+    """What the user asks for: a source by name, or an archive or folder of their own, which then is the only one.
+
+    Without a ``version`` it is the one that this data folder ran last, else the one that esmm is made with.
+    """
 
     source: str = "auto"
     archive: Path | None = None
     home: Path | None = None
+    version: str | None = None
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
             raise NodeError(f"there is no source {self.source!r}", f"choose one of {', '.join(SOURCES)}")
         if sum((self.source != "auto", self.archive is not None, self.home is not None)) > 1:
             raise NodeError("more than one of source, archive and home is named", "name one of them")
+        if self.version and (self.archive or self.home):
+            raise NodeError(
+                "a version is named beside an archive or home, which has one of its own", "name one of them"
+            )
+        if self.source == "docker" and self.version not in (None, sources.VERSION):
+            raise NodeError(
+                f"docker/compose.yaml runs Elasticsearch {sources.VERSION}, not {self.version}", "take another source"
+            )
 
 
 Way = Callable[[], Path | None]
@@ -38,14 +50,14 @@ def ways(wish: Wish, last: Node | None, cache: Path, progress: Progress) -> dict
         return {"archive": partial(sources.from_archive, wish.archive, cache, progress)}
     if wish.home:
         return {"home": partial(sources.from_home, wish.home)}
-    if wish.source == "auto" and last:
+    if wish.source == "auto" and last and wish.version in (None, last.version):
         return {last.source: partial(_as_last_time, last, cache, progress)}
-    fetched = {name: partial(fetch, cache, progress) for name, fetch in _FETCHED.items()}
-    known: dict[str, Way] = {"docker": partial(docker.fetch, progress), **fetched}
-    if wish.source != "auto":
-        return {wish.source: known[wish.source]}
-    at_hand = [name for name in _FETCHED if sources.fetched_home(name, cache).exists()]
-    return {name: known[name] for name in ("docker", *at_hand, *known)}
+    version = wish.version or sources.VERSION
+    known: dict[str, Way] = {"docker": partial(docker.fetch, progress)} if version == sources.VERSION else {}
+    at_hand = [name for name in _FETCHED if sources.fetched_home(name, cache, version=version).exists()]
+    for name in dict.fromkeys((*at_hand, *_FETCHED)):
+        known[name] = partial(_FETCHED[name], cache, progress, version=version)
+    return known if wish.source == "auto" else {wish.source: known[wish.source]}
 
 
 def first_that_works(tried: dict[str, Way], progress: Progress) -> tuple[str, Path | None]:
@@ -72,7 +84,7 @@ def _as_last_time(last: Node, cache: Path, progress: Progress) -> Path | None:
     if last.home and last.home.exists():
         return last.home
     if last.source in _FETCHED:
-        return _FETCHED[last.source](cache, progress)
+        return _FETCHED[last.source](cache, progress, version=last.version)
     raise NodeError(
         f"{last.home}, which ran this node last time, is gone", "name an archive or a home again, or another source"
     )

@@ -37,6 +37,19 @@ def test_auto_takes_what_wrote_the_data(tmp_path: Path) -> None:
         first_that_works(ways(Wish(), last("home", tmp_path / "gone"), tmp_path, quiet), quiet)
 
 
+def test_another_version_is_fetched_beside_the_first(tmp_path: Path) -> None:
+    fetched_home("maven", tmp_path).mkdir()
+    older = fetched_home("maven", tmp_path, version="8.19.13")
+    older.mkdir()
+    tried = ways(Wish(version="8.19.13"), last("maven", fetched_home("maven", tmp_path)), tmp_path, quiet)
+    assert list(tried) == ["maven", "official"]  # no Docker: compose.yaml has one version
+    assert tried["maven"]() == older
+    with pytest.raises(NodeError, match=r"runs Elasticsearch 9\.4\.3, not 8\.19\.13"):
+        Wish("docker", version="8.19.13")
+    with pytest.raises(NodeError, match="which has one of its own"):
+        Wish(home=tmp_path, version="8.19.13")
+
+
 def test_every_failure_is_told(tmp_path: Path) -> None:
     heard: list[str] = []
 

@@ -46,24 +46,24 @@ def publish(folder: Path, checksum: str | None = None) -> None:
 def test_official_archive_is_verified_unpacked_and_kept(tmp_path: Path, site: str) -> None:
     publish(tmp_path / "site")
     heard: list[tuple[str, int | None, int | None]] = []
-    home = sources.official(tmp_path / "cache", lambda *told: heard.append(told), site)
+    home = sources.official(tmp_path / "cache", lambda *told: heard.append(told), site=site)
     assert (home / "lib" / "elasticsearch-9.4.3.jar").exists()
     assert ("fetching", heard[0][2], heard[0][2]) in heard
     shutil.rmtree(tmp_path / "site")
-    assert sources.official(tmp_path / "cache", quiet, site) == home
+    assert sources.official(tmp_path / "cache", quiet, site=site) == home
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [home.name]
 
 
 def test_wrong_checksum_keeps_nothing(tmp_path: Path, site: str) -> None:
     publish(tmp_path / "site", "0" * 128)
     with pytest.raises(NodeError, match="checksum"):
-        sources.official(tmp_path / "cache", quiet, site)
+        sources.official(tmp_path / "cache", quiet, site=site)
     assert not list((tmp_path / "cache").iterdir())
 
 
 def test_site_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match="cannot be reached") as raised:
-        sources.official(tmp_path / "cache", quiet, "http://127.0.0.1:9")
+        sources.official(tmp_path / "cache", quiet, site="http://127.0.0.1:9")
     assert "archive" in raised.value.hint
 
 
@@ -86,9 +86,17 @@ def test_maven_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_maven_that_finds_a_damaged_download() -> None:
-    fault = sources._maven_failed(["[ERROR] Checksum validation failed, expected 12 but is 13"])
-    assert "checksum" in fault.message
+def test_version_that_maven_central_is_not_known_to_have(tmp_path: Path) -> None:
+    with pytest.raises(NodeError, match=r"8\.0\.0 is not known") as raised:
+        sources.maven(tmp_path / "cache", quiet, version="8.0.0")
+    assert "8.19.13" in raised.value.hint
+
+
+def test_damaged_download(tmp_path: Path) -> None:
+    (tmp_path / "e.zip").write_bytes(b"half")
+    sources.verify(tmp_path / "e.zip", hashlib.sha256(b"half").hexdigest())
+    with pytest.raises(NodeError, match=r"checksum of e\.zip is wrong"):
+        sources.verify(tmp_path / "e.zip", hashlib.sha256(b"whole").hexdigest())
 
 
 def test_no_room_on_the_disk(tmp_path: Path) -> None:
