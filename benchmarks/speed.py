@@ -214,8 +214,8 @@ def main() -> None:
         f"Three clauses, {QUERIES} questions of a text and a photo, in turn",
         [speed, settings],
         notes=(
-            "In the second table both vectors weigh five times the keyword, on 12,000 merged products; the defaults are "
-            "bold. The larger set repeats the real products with moved vectors."
+            "In the second table both vectors weigh five times the keyword, on 12,000 merged products; the defaults "
+            "are bold. The larger set repeats the real products with moved vectors."
         ),
     )
 

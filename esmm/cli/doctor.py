@@ -101,10 +101,25 @@ def _index(recipe: "Recipe", server: "Cluster") -> list[Finding]:
                 "" if health != "red" else "GET _cluster/allocation/explain says why a shard is missing",
             )
         ]
+        rows.append(_mapping(server, known.current, recipe))
         for clause in recipe.vectors():
             entry = meta["clauses"].get(clause)
             rows.append(_vectors(server, known.current, clause, entry, count))
     return rows
+
+
+def _mapping(server: "Cluster", name: str, recipe: "Recipe") -> Finding:
+    """Compare the fields of the recipe with those that the index was made with."""
+    from esmm.ingest.index import index_body
+
+    there = server.client.indices.get_field_mapping(index=name, fields="*")[name]["mappings"]
+    wanted = index_body(recipe, {})["mappings"]["properties"]
+    types = {field: next(iter(entry["mapping"].values()))["type"] for field, entry in there.items() if entry["mapping"]}
+    other = [field for field in recipe.fields if types.get(field) != wanted[field]["type"]]
+    found = (
+        f"not as the recipe says: {', '.join(other)}" if other else f"{len(recipe.fields)} fields as the recipe says"
+    )
+    return Finding("mapping", not other, found, "load again: esmm ingest CATALOGUE" if other else "")
 
 
 def _vectors(server: "Cluster", name: str, clause: str, entry: dict[str, Any] | None, count: int) -> Finding:
