@@ -100,6 +100,11 @@ class Capabilities:
         return "lang-painless" in self.modules
 
     @property
+    def mustache(self) -> bool:
+        """Search templates can be stored and rendered."""
+        return "lang-mustache" in self.modules
+
+    @property
     def packed_vectors(self) -> bool:
         """Vectors are taken as base64."""
         return self.version >= (9, 3, 0)
@@ -121,16 +126,14 @@ class Capabilities:
 
     def strategies(self) -> dict[str, str]:
         """Return each strategy with the reason it cannot be used here, or an empty text where it can."""
-        exact = "" if self.painless else "the server has no painless scripts"
         licence = "" if self.paid else f"needs an Enterprise or trial licence, not {self.licence}"
-        modules = {
-            name: "" if name in self.modules else f"the server lacks the module {name}" for name in ("rank-rrf",)
-        }
-        linear = "" if self.version >= (8, 18, 0) else "needs Elasticsearch 8.18"
+        module = "" if "rank-rrf" in self.modules else "the server lacks the module rank-rrf"
         return {
-            "exact": exact,
-            "rrf": licence or modules["rank-rrf"],
-            "linear": linear or licence or modules["rank-rrf"],
+            "exact": "" if self.painless else "the server has no painless scripts",
+            "boost": "",
+            "client": "",
+            "rrf": licence or module,
+            "linear": licence or ("" if self.version >= (8, 18, 0) else "needs Elasticsearch 8.18") or module,
         }
 
     def __str__(self) -> str:
