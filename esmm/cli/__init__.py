@@ -7,8 +7,10 @@ import click
 
 from esmm import __version__
 from esmm.cli.calibrate import calibrate
+from esmm.cli.console import console
 from esmm.cli.demo import demo
 from esmm.cli.doctor import doctor
+from esmm.cli.embed import embed
 from esmm.cli.ingest import ingest
 from esmm.cli.init import init
 from esmm.cli.node import down, status, up
@@ -36,7 +38,7 @@ def cli() -> None:
     """  # noqa: D301  # \b keeps click from folding the lines
 
 
-for _command in (init, ingest, search, upgrade, calibrate, demo, doctor, rollback, up, down, status):
+for _command in (init, ingest, search, upgrade, calibrate, embed, console, demo, doctor, rollback, up, down, status):
     cli.add_command(_command)
 
 

@@ -1,7 +1,9 @@
 """Photo encoders of torchvision: any classification backbone by name, without its last layer."""
 
 import pickle
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +111,8 @@ def _from_torchvision(name: str) -> tuple[dict[str, Any], str]:
 
     default = get_model_weights(name).DEFAULT
     try:
-        return default.get_state_dict(progress=False, check_hash=True), digest([default.url.encode()])
+        with redirect_stdout(sys.stderr):  # torch tells of a download on standard output, where results go
+            return default.get_state_dict(progress=False, check_hash=True), digest([default.url.encode()])
     except OSError as error:
         reason = getattr(error, "reason", None) or error
         raise EncoderError(

@@ -124,7 +124,11 @@ def test_a_model_without_a_last_linear_layer(tmp_path: Path) -> None:
     ],
 )
 def test_torchvisions_own_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: bytes | None, sentence: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    cached: bytes | None,
+    sentence: str,
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no network here, whatever the machine has
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -134,5 +138,6 @@ def test_torchvisions_own_weights(
         place.write_bytes(cached)
     with pytest.raises(EncoderError, match=sentence):
         VisionEncoder(SMALL)
+    assert capsys.readouterr().out == ""  # standard output is for results
     torch.save(models.get_model(SMALL, weights=None).state_dict(), place)
     assert VisionEncoder(SMALL).info.dims == 1024

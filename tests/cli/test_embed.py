@@ -1,0 +1,43 @@
+"""`esmm embed`: the vector that a search sends for words or a photo, without a server."""
+
+from pathlib import Path
+
+import pytest
+from shell import Esmm
+
+
+@pytest.fixture
+def vectors_sent(esmm: Esmm) -> dict[str, list[float]]:
+    """Vectors by field, as the request of a search with words and a photo holds them."""
+    body = esmm("search", "navy shirt", "photos/5.png", "--print").json()
+    clauses = [clause["knn"] for clause in body["query"]["bool"]["should"] if "knn" in clause]
+    return {knn["field"]: knn["query_vector"] for knn in clauses}
+
+
+@pytest.fixture(autouse=True)
+def no_server(shop_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELASTICSEARCH_URL", "http://127.0.0.1:9")
+
+
+def test_words_and_photo(esmm: Esmm, vectors_sent: dict[str, list[float]]) -> None:
+    assert esmm("embed", "navy", "shirt").json() == vectors_sent["text_vector"]
+    assert esmm("embed", "photos/5.png").json() == vectors_sent["image_vector"]
+    assert esmm("embed", "navy shirt", "--clause", "text").json() == vectors_sent["text_vector"]
+
+
+def test_what_cannot_be_embedded(esmm: Esmm) -> None:
+    esmm("embed", "navy", "photos/5.png").fatal("words or of a photo, not of both", "each by itself")
+    esmm("embed", " ").fatal("nothing is given", "words or a photo")
+    esmm("embed", "photos/5.png", "--clause", "text").fatal("no text vector that can be compared", "--clause")
+    assert esmm("embed").code == 2
+
+
+def test_only_the_encoder_that_is_needed_must_load(esmm: Esmm, shop_folder: Path, recipe_text: str) -> None:
+    (shop_folder / "esmm.toml").write_text(recipe_text.replace("digest-16", "./no-such-model"), encoding="utf-8")
+    assert len(esmm("embed", "navy shirt").json()) == 32
+    esmm("embed", "photos/5.png").fatal("no-such-model", "")
+
+
+def test_words_for_photo_vectors_of_the_same_space(esmm: Esmm, shop_folder: Path, recipe_text: str) -> None:
+    (shop_folder / "esmm.toml").write_text(recipe_text.replace("digest-16", "digest-32"), encoding="utf-8")
+    assert esmm("embed", "navy", "--clause", "image").json() == esmm("embed", "navy").json()
