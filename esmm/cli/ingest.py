@@ -1,6 +1,7 @@
 """``esmm ingest``: load a catalogue with its vectors."""
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,8 +107,11 @@ def ensure_server(where: "Connection", *, quiet: bool) -> Cluster:
             raise
     if not quiet:
         say("no Elasticsearch is named and none answers: starting a local one (esmm down stops it)")
+    begun = time.monotonic()
     with node_progress() as progress:
         started = node.up(on_progress=(lambda *_: None) if quiet else progress)
+    if not quiet:
+        say(f"Elasticsearch {started.version} ready at {started.url} after {time.monotonic() - begun:.0f} s")
     return open_cluster(replace(where, url=started.url))
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("query", nargs=-1)
 @click.option("--image", help="A photo: path, URL or data URI.")
+@click.option("--like", multiple=True, metavar="ID", help="A product of the index to be like; may be repeated.")
+@click.option("--avoid", help="A text to keep away from.")
 @click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE", help="Keep only these; may be repeated.")
 @click.option("--size", default=10, show_default=True, type=click.IntRange(0, 10_000), help="Products a page.")
 @click.option("--from", "start", default=0, show_default=True, type=click.IntRange(0), help="Products to skip.")
@@ -47,19 +49,28 @@ def search(
     device: str,
     **options: Any,
 ) -> None:
-    """Search by QUERY: words, a photo (seen by itself), or both.
+    """Search by QUERY: words, a photo (seen by itself), both, or by products to be like.
 
     \b
     esmm search "navy blue shirt for men" --filter gender=Men
     esmm search photo.jpg
     esmm search "with long sleeves" --image photo.jpg --explain
+    esmm search --like 8314 "in red" --avoid "with a logo"
     """  # noqa: D301  # \b keeps click from folding the lines
     from esmm.query.encode import Ask, photo_of
 
     show = {name: options.pop(name) for name in ("explain", "as_json", "print_")}
     recipe = load_recipe(recipe_path)
     text, photo = recognise(query, image)
-    ask = Ask(text, photo_of(photo) if photo else None, pairs_of(filters), size, start)
+    ask = Ask(
+        text,
+        photo_of(photo) if photo else None,
+        pairs_of(filters),
+        size,
+        start,
+        like=options.pop("like"),
+        avoid=options.pop("avoid"),
+    )
     if show["print_"]:
         click.echo(_printed(recipe, ask, device, keyword_only=keyword_only))
         return
@@ -78,6 +89,8 @@ def _run(
     with named_errors(server.where):
         searcher = Searcher(server.client, recipe, server.can, device=device)
         answer = searcher.search(ask, keyword_only=keyword_only)
+    for warning in answer.warnings:
+        say(warning)
     if show["as_json"]:
         hits = [hit.as_json(asked_of(answer.request)) for hit in answer.hits]
         found = {"total": answer.total, "took": answer.took, "hits": hits}
