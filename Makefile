@@ -4,7 +4,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check
 SHELL = /bin/bash
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test matrix lint format clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,6 +15,9 @@ demo: $(VENV)/.models  ## environment, a local Elasticsearch if none is named, t
 test: $(VENV)/.dev lint  ## lint, types and all tests, against a real Elasticsearch
 	@$(VENV)/bin/python -m pytest
 
+matrix: $(VENV)/.dev  ## server tests and strategies on each version of Elasticsearch (or VERSIONS="8.19.13"), into the README
+	@$(VENV)/bin/python -m benchmarks.matrix $(VERSIONS)
+
 lint: $(VENV)/.dev  ## ruff and mypy
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
 
@@ -22,7 +25,7 @@ format: $(VENV)/.dev  ## let ruff write the layout
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
 
 clean:  ## remove the environment; caches and the local node's data stay
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-client8
 
 # .dev holds .models, so that make test after make demo only adds the tools.
 $(VENV)/.models $(VENV)/.dev: pyproject.toml
