@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from elasticsearch import Elasticsearch
+from mustache import Mustache, mustache_node
 
 from esmm import node
 from esmm.cluster import Capabilities, capabilities
@@ -46,6 +47,26 @@ def can(client: Elasticsearch) -> Capabilities:
     return capabilities(client)
 
 
+@pytest.fixture(scope="session")
+def analyzer(can: Capabilities) -> str:
+    """What recipes of tests analyse text with: Elastic's core build knows no language."""
+    return "english" if "analysis-common" in can.modules else "standard"
+
+
+@pytest.fixture(scope="session")
+def painless(can: Capabilities) -> None:
+    """Skip what needs the strategy exact where the server has no scripts."""
+    if not can.painless:
+        pytest.skip("this server has no painless scripts, which the strategy exact needs")
+
+
+@pytest.fixture(scope="session")
+def mustache() -> Iterator[Mustache]:
+    """Elasticsearch's own Mustache, in a node of its own."""
+    with mustache_node() as found:
+        yield found
+
+
 @contextmanager
 def _own_alias(client: Elasticsearch) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:12]}"
@@ -80,6 +101,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.F
 TINY = """
 [index]
 name = "{name}"
+analyzer = "{analyzer}"
 [fields]
 title = {{ type = "text", boost = 3, embed = 1 }}
 brand = {{ type = "text", boost = 2, facet = true }}
@@ -95,22 +117,22 @@ model = "digest-16"
 
 def tiny_recipe(name: str = "tiny", **replaced: str) -> Recipe:
     """A recipe whose vectors come from digests; ``replaced`` swaps parts of its text."""
-    text = TINY.format(name=name)
+    text = TINY.format(name=name, analyzer="english")
     for old, new in replaced.items():
         text = text.replace(old, new)
     return parse(text, source="tiny.toml")
 
 
 @pytest.fixture
-def recipe(alias: str) -> Recipe:
-    return tiny_recipe(alias)
+def recipe(recipe_text: str) -> Recipe:
+    return parse(recipe_text, source="tiny.toml")
 
 
 @pytest.fixture
-def recipe_text(alias: str) -> str:
-    return TINY.format(name=alias)
+def recipe_text(alias: str, analyzer: str) -> str:
+    return TINY.format(name=alias, analyzer=analyzer)
 
 
 @pytest.fixture(scope="module")
-def module_recipe_text(module_alias: str) -> str:
-    return TINY.format(name=module_alias)
+def module_recipe_text(module_alias: str, analyzer: str) -> str:
+    return TINY.format(name=module_alias, analyzer=analyzer)

@@ -74,7 +74,9 @@ def recipe(module_recipe_text: str) -> Recipe:
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["1 shard", "3 shards"])
-def index(request: pytest.FixtureRequest, client: Elasticsearch, module_alias: str, shelf: Shelf) -> str:
+def index(
+    request: pytest.FixtureRequest, client: Elasticsearch, module_alias: str, shelf: Shelf, painless: None
+) -> str:
     name = f"{module_alias}-{request.param}"
     vectors = {
         f"{kind}_vector": {

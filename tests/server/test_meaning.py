@@ -46,9 +46,12 @@ def catalogue(tmp_path: Path) -> Iterator[Path]:
     return place
 
 
-def test_sample_queries_are_answered_by_meaning(server: Server, alias: str, catalogue: Path, tmp_path: Path) -> None:
+def test_sample_queries_are_answered_by_meaning(
+    server: Server, alias: str, analyzer: str, catalogue: Path, tmp_path: Path
+) -> None:
     """Queries that share no word with their product: by words alone not in the top three, with vectors they are."""
     text = (ROOT / "ingest" / "sample" / "esmm.toml").read_text(encoding="utf-8").replace("esmm-sample", alias)
+    text = text.replace("[index]", f'[index]\nanalyzer = "{analyzer}"')
     recipe = parse(text, source="sample").model_copy(update={"image": None})
     searcher = _load(recipe, Source(str(catalogue)), server, tmp_path / "v.sqlite")
     queries = json.loads((ROOT / "ingest" / "sample" / "queries.json").read_text(encoding="utf-8"))["queries"]

@@ -27,8 +27,8 @@ def test_every_missing_field_is_told_with_its_line_and_what_was_meant() -> None:
         check_fit(tiny_recipe(), [product])
     assert caught.value.faults == [
         "line 2: the catalogue has no field id",
-        "line 5: the catalogue has no field title; did you mean Title?",
-        "line 8: the catalogue has no field price",
+        "line 6: the catalogue has no field title; did you mean Title?",
+        "line 9: the catalogue has no field price",
     ]
     assert caught.value.message.startswith("tiny.toml has 3 faults")
     assert caught.value.hint == "fields of the catalogue: Title, brand, gender, image, sku"
