@@ -235,6 +235,11 @@ _ANSWERS: dict[str, tuple[type[EsmmError], str, str]] = {
         "this Python client is too new for the server at {place}",
         'pip install "elasticsearch>=8.15,<9"',
     ),
+    r"analyzer \[.*\] has not been configured": (
+        Incompatible,
+        "{place} lacks the recipe's analyzer: {reason}",
+        "choose another index.analyzer in the recipe, such as standard",
+    ),
     r"flood.stage|disk usage exceeded": (
         IndexFault,
         "{place} refuses writes because its disk is nearly full (flood-stage watermark)",

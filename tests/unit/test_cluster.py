@@ -98,6 +98,12 @@ REFUSALS: list[tuple[Answer, type[EsmmError], str, str]] = [
         "pip install",
     ),
     (
+        (400, refusal("mapper_parsing_exception", "analyzer [english] has not been configured in mappings"), ELASTIC),
+        Incompatible,
+        "{url} lacks the recipe's analyzer: analyzer [english] has not been configured in mappings",
+        "index.analyzer",
+    ),
+    (
         (403, refusal("cluster_block_exception", READ_ONLY), ELASTIC),
         IndexFault,
         f"{{url}} refuses the request: {READ_ONLY}",
