@@ -102,9 +102,9 @@ def _bool(_: str, inside: Json) -> Guard:
     if excluded := [*listed(inside.get("must_not")), *listed(inside.get("mustNot"))]:
         guard += Guard(({"bool": {"must_not": bare(excluded)}},))
     should, minimum = listed(inside.get("should")), inside.get("minimum_should_match")
-    # Beside nothing that must match, one of them always must, whatever the minimum says.
-    least = 0 if must or filters else 1
-    required = least if minimum is None else max(least, required_of(minimum, len(should)))
+    required = 0 if minimum is None else required_of(minimum, len(should))
+    if not (must or filters):  # then one must match whatever the minimum says, if there is one
+        required = max(1, required) if should else 0
     return guard + _some_of(should, required)
 
 
@@ -112,11 +112,13 @@ def _some_of(branches: Sequence[Json], required: int) -> Guard:
     """Return what binds hits of at least ``required`` branches; a branch that binds nothing may be one of them."""
     guards = [guard_of(branch) for branch in branches]
     bound = required - sum(not guard.filters and not guard.unknown for guard in guards)
-    if not guards or bound <= 0:
+    if bound <= 0:
         return Guard()
     if unknown := next((guard.unknown for guard in guards if guard.unknown), ""):
         return Guard(unknown=unknown)
     filters = [_all_of(guard) for guard in guards if guard.filters]
+    if bound > len(filters):  # more than there are: nothing matches
+        return Guard(({"match_none": {}},))
     return Guard(({"bool": {"should": filters, "minimum_should_match": bound}},))
 
 
