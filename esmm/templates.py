@@ -18,13 +18,13 @@ def render_json(relative: str, **values: Any) -> Any:
 def render_text(relative: str, **values: Any) -> str:
     """Render a shipped template.
 
-    The delimiters are ``<< >>``, ``<% %>`` and ``<# #>``, because JSON, Mustache and painless use braces. An unknown
-    name raises EsmmError that names the template and the line.
+    The delimiters are ``<< >>``, ``<% %>`` and ``<# #>``, because JSON, Mustache and painless use braces. A template
+    may import another one by its shipped name. An unknown name raises EsmmError that names the template and the line.
     """
     import jinja2
 
-    path = shipped(relative)
     environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: shipped(name).read_text(encoding="utf-8")),
         undefined=jinja2.StrictUndefined,
         variable_start_string="<<",
         variable_end_string=">>",
@@ -36,13 +36,20 @@ def render_text(relative: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # jinja2's own tojson escapes < > & ' for HTML, which would be needless noise in a mapping.
-    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+    environment.filters["tojson"] = _as_json
     try:
-        return environment.from_string(path.read_text(encoding="utf-8")).render(**values)
+        return environment.get_template(relative).render(**values)
+    except jinja2.TemplateSyntaxError as error:
+        where = f"{shipped(error.name or relative)}, line {error.lineno}"
+        raise EsmmError(f"template {where}: {error.message}", "mend the template") from None
     except jinja2.TemplateError as error:
-        line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
-        raise EsmmError(f"template {path}{line}: {error.message}", "mend the template") from None
+        raise EsmmError(f"template {shipped(relative)}: {error.message}", "mend the template") from None
+
+
+def _as_json(value: Any) -> str:
+    """Write a value as JSON; jinja2's own filter escapes < > & ' for HTML, which would be noise in a mapping."""
+    # A value must not open a Mustache tag; outside of texts JSON has no two braces in a row that open.
+    return json.dumps(value, ensure_ascii=False).replace("{{", "{\\u007b")
 
 
 def _parsed(text: str, source: str) -> Any:

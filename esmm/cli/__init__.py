@@ -16,6 +16,7 @@ from esmm.cli.init import init
 from esmm.cli.node import down, status, up
 from esmm.cli.rollback import rollback
 from esmm.cli.search import search
+from esmm.cli.template import template
 from esmm.cli.upgrade import upgrade
 from esmm.errors import EsmmError
 
@@ -38,7 +39,8 @@ def cli() -> None:
     """  # noqa: D301  # \b keeps click from folding the lines
 
 
-for _command in (init, ingest, search, upgrade, calibrate, embed, console, demo, doctor, rollback, up, down, status):
+_loading, _searching = (init, ingest, demo, doctor, rollback), (search, upgrade, calibrate, embed, console, template)
+for _command in (*_loading, *_searching, up, down, status):
     cli.add_command(_command)
 
 

@@ -1,0 +1,185 @@
+"""Search templates: the same requests as stored Mustache scripts, for clients in any language.
+
+The scripts are made from ``mappings/search/*.mustache.j2``. What Elasticsearch renders from one is, as a value, what
+:func:`built` makes of the same parameters, and :func:`esmm.query.search.request` of the same question.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from esmm.errors import EsmmError, Incompatible, IndexFault, QueryError
+from esmm.query.clauses import VectorClause, filters_of, keyword_query, searched_fields, shortened
+from esmm.query.fusion import KEYWORD, Fusion
+from esmm.query.parts import Parts
+from esmm.query.search import hidden_fields
+from esmm.query.strategies import boosts
+from esmm.query.upgrade import Options, Strategy, upgrade_body
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from esmm.cluster import Capabilities
+    from esmm.query.encode import Ask
+    from esmm.recipe import Recipe
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a template is used: recipe and fusion of the index, the vector field of each of its clauses, the server.
+
+    The fusion gives the defaults of weights and saturation.
+    """
+
+    recipe: "Recipe"
+    fields: Mapping[str, str]
+    fusion: Fusion
+    can: "Capabilities"
+
+    @property
+    def clauses(self) -> dict[str, str]:
+        """The clauses with a weight, and their vector fields: what a template has."""
+        return {name: at for name, at in self.fields.items() if self.fusion.weight(name) > 0}
+
+
+@dataclass(frozen=True)
+class Template:
+    """A search template: the name it is stored under, and its Mustache source."""
+
+    id: str
+    source: str = field(repr=False)
+
+
+def template_id(index: str, strategy: str) -> str:
+    """Return the name under which the template of an index is stored."""
+    return f"esmm-{index}-{strategy}"
+
+
+def search_template(setting: Setting, strategy: str) -> Template:
+    """Return the template of a strategy: exact, boost, linear or rrf.
+
+    Raises Incompatible if the server cannot run the strategy, EsmmError if an edited template file is at fault.
+    """
+    from esmm import __version__
+    from esmm.templates import render_text
+
+    if refusal := setting.can.strategies().get(strategy):
+        raise Incompatible(f"strategy {strategy} cannot be used here: {refusal}", "take another one: --strategy boost")
+    recipe, parts = setting.recipe, _parts(setting)
+    text = render_text(
+        f"mappings/search/{strategy}.mustache.j2",
+        recipe=recipe,
+        can=setting.can,
+        version=__version__,
+        fields=searched_fields(recipe),
+        hidden=hidden_fields(recipe),
+        clauses={clause.name: _clause(clause, setting.fusion) for clause in parts.vectors},
+        lists=["filters", *(f"{clause.name}_vector" for clause in parts.vectors)],
+        weights=_weights(parts, strategy),
+        words_count=setting.fusion.weight(KEYWORD) > 0,
+        saturation=setting.fusion.saturation,
+        window=parts.window,
+        facets=facets_of(recipe),
+    )
+    lines = [line for line in text.splitlines() if line.strip()]
+    return Template(template_id(recipe.index.name, strategy), "\n".join(lines) + "\n")
+
+
+def parameters(setting: Setting, ask: "Ask", vectors: Sequence[VectorClause]) -> Json:
+    """Return the parameters with which a template asks a question.
+
+    Vectors of weight 0 stay out, as they do of a request. Raises QueryError for clauses that no template has.
+    """
+    if foreign := [clause.name for clause in vectors if clause.name not in setting.fields]:
+        raise QueryError(f"a search template has no clause {', '.join(foreign)}", "ask by text, photo and filters")
+    given: Json = {"query_text": shortened(ask.text)} if ask.text else {}
+    given |= {f"{clause.name}_vector": clause.vector for clause in vectors if clause.name in setting.clauses}
+    if filters := filters_of(setting.recipe, ask.filters):
+        given["filters"] = filters
+    return given | {"from": ask.start, "size": ask.size}
+
+
+def built(setting: Setting, strategy: Strategy, params: Mapping[str, Any]) -> Json:
+    """Return the request that a template would become, made by the builder, for servers without Mustache.
+
+    ``params`` are those of :func:`parameters`, and ``facets``; weights and saturation are those of the setting.
+    """
+    recipe, given = setting.recipe, {name: value for name, value in params.items() if value is not None}
+    vectors = [
+        VectorClause(name, at, given[f"{name}_vector"])
+        for name, at in setting.clauses.items()
+        if f"{name}_vector" in given
+    ]
+    body: Json = {
+        "query": keyword_query(recipe, given.get("query_text", ""), given.get("filters", [])),
+        "_source": {"excludes": hidden_fields(recipe)},
+        "from": given.get("from", 0),
+        "size": given.get("size", 10),
+    }
+    if given.get("facets"):
+        body["aggs"] = facets_of(recipe)
+    options = Options(strategy=strategy)
+    return upgrade_body(body, vectors, setting.fusion, limits=recipe.search, can=setting.can, options=options).body
+
+
+def facets_of(recipe: "Recipe") -> Json:
+    """Return the aggregations that count the values of every facet of a recipe."""
+    return {name: {"terms": {"field": exact}} for name, exact in recipe.facets().items()}
+
+
+def need_mustache(can: "Capabilities") -> None:
+    """Raise Incompatible if the server has no Mustache."""
+    if not can.mustache:
+        raise Incompatible(
+            "the server lacks Mustache (the module lang-mustache), so it cannot store or render search templates",
+            "send the rendered form (esmm template render), or use a server of the default distribution",
+        )
+
+
+def install(client: "Elasticsearch", template: Template) -> None:
+    """Store a template, after the server has shown that it can render it. Raises EsmmError if it cannot."""
+    render(client, template, {})
+    client.put_script(id=template.id, script={"lang": "mustache", "source": template.source})
+
+
+def remove(client: "Elasticsearch", name: str) -> None:
+    """Delete a stored template. Raises IndexFault if there is none of this name."""
+    from elasticsearch import NotFoundError
+
+    try:
+        client.delete_script(id=name)
+    except NotFoundError:
+        raise IndexFault(f"there is no stored template {name}", "esmm template install stores it") from None
+
+
+def render(client: "Elasticsearch", template: Template, params: Mapping[str, Any]) -> Json:
+    """Return the request that the server's Mustache makes of a template. Raises EsmmError if it makes none."""
+    from elasticsearch import SerializationError
+
+    try:
+        answer = client.render_search_template(source=template.source, params=dict(params))
+    except SerializationError:  # the server hands on what is no JSON
+        raise EsmmError(f"{template.id} does not render to JSON", "mend the template in mappings/search") from None
+    return dict(answer["template_output"])
+
+
+def _parts(setting: Setting) -> Parts:
+    """Return what the strategies would put together if every vector were given."""
+    vectors = tuple(VectorClause(name, at, ()) for name, at in setting.clauses.items())
+    return Parts({}, {}, vectors, setting.fusion, setting.recipe.search, setting.can)
+
+
+def _clause(clause: VectorClause, fusion: Fusion) -> Json:
+    window = fusion.window(clause.name)
+    return {"field": clause.field, "low": window.low, "width": window.width}
+
+
+def _weights(parts: Parts, strategy: str) -> dict[str, float]:
+    """Return the default of each weight that a strategy knows."""
+    if strategy == "rrf":
+        return {}
+    if strategy == "boost":
+        return {clause.name: height for clause, height in boosts(parts)}
+    return {name: parts.fusion.weight(name) for name in (KEYWORD, *(clause.name for clause in parts.vectors))}
