@@ -133,7 +133,7 @@ class Capabilities:
             "boost": "",
             "client": "",
             "rrf": licence or module,
-            "linear": licence or ("" if self.version >= (8, 18, 0) else "needs Elasticsearch 8.18") or module,
+            "linear": ("" if self.version >= (8, 18, 0) else "needs Elasticsearch 8.18") or licence or module,
         }
 
     def __str__(self) -> str:

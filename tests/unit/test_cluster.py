@@ -315,7 +315,8 @@ def test_what_a_version_can_do(can: Capabilities, expected: dict[str, bool]) -> 
 def test_why_a_strategy_cannot_be_used() -> None:
     paid = frozenset({"lang-painless", "rank-rrf"})
     assert not any(Capabilities((8, 18, 0), "trial", paid).strategies().values())
-    assert Capabilities((8, 17, 9), "trial", paid).strategies()["linear"] == "needs Elasticsearch 8.18"
+    for licence in ("trial", "basic"):  # a licence alone would not help
+        assert Capabilities((8, 17, 9), licence, paid).strategies()["linear"] == "needs Elasticsearch 8.18"
     basic = Capabilities((9, 4, 0), "basic", frozenset()).strategies()
     assert basic["exact"] == "the server has no painless scripts"
     assert basic["rrf"] == "needs an Enterprise or trial licence, not basic"
