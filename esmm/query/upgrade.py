@@ -201,7 +201,7 @@ def _check_parts(strategy: str, parts: Parts) -> None:
 
 def _check_depth(upgraded: Json, strategy: str, parts: Parts) -> None:
     """Refuse what Elasticsearch would refuse as too deep, and say how deep it was before."""
-    deepest = max(map(depth_of, _queries(upgraded)), default=0)
+    deepest = max(map(depth_of, _queries(upgraded, strategy)), default=0)
     if deepest > MAX_DEPTH:
         before = depth_of(parts.keyword or {"match_all": {}})
         raise QueryError(
@@ -211,11 +211,11 @@ def _check_depth(upgraded: Json, strategy: str, parts: Parts) -> None:
         )
 
 
-def _queries(upgraded: Json) -> Iterator[Json]:
-    """Yield what Elasticsearch reads as queries of their own."""
+def _queries(upgraded: Json, strategy: str) -> Iterator[Json]:
+    """Yield what Elasticsearch reads as queries of their own, where the caller's query is in them."""
     if "query" in upgraded:
         yield upgraded["query"]
-    if "rescore" in upgraded and isinstance(upgraded["rescore"], Mapping):
+    if strategy == "exact":
         yield upgraded["rescore"]["query"]["rescore_query"]
     for retrievers in upgraded.get("retriever", {}).values():
         for each in retrievers["retrievers"]:
