@@ -24,6 +24,9 @@ lint: $(VENV)/.dev  ## ruff and mypy
 format: $(VENV)/.dev  ## let ruff write the layout
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
 
+clients: $(VENV)/.models  ## the search of examples/clients in five languages, before and after, compared
+	@$(VENV)/bin/python examples/clients/run.py
+
 clean:  ## remove the environment; caches and the local node's data stay
 	rm -rf $(VENV) .venv-client8
 
