@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from esmm import node
+from esmm.node import process
 from esmm.node.archive import unpack
+from esmm.node.launch import Plan, start, wait_ready
 from esmm.paths import cache_dir, make_folder
 
 VERSION = "7.17.29"
@@ -58,14 +60,23 @@ def mustache_node() -> Iterator[Mustache]:
     """Start the node on a free port, and stop it at the end."""
     # Not pytest's own folder: started by root, the node runs as another user, who cannot enter it.
     folder = Path(tempfile.gettempdir()) / f"esmm-mustache-{os.getpid()}"
+    plan = Plan(mustache_home(), VERSION, folder, _free_port())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ESMM_HEAP", "512m")
-        try:
-            with closing(Mustache(node.up(home=mustache_home(), data=folder).url)) as found:
-                yield found
-        finally:
-            node.down(data=folder)
-            shutil.rmtree(folder, ignore_errors=True)
+        pid = start(plan)
+    born = process.birth(pid) or ""
+    try:
+        wait_ready(plan, pid)
+        with closing(Mustache(plan.url)) as found:
+            yield found
+    finally:
+        process.stop(pid, born)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as trial:
+        return int(trial.getsockname()[1])
 
 
 def mustache_home() -> Path:
