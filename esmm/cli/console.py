@@ -5,9 +5,17 @@ from typing import Any
 
 import click
 
-from esmm.cli.common import connection_options, device_option, load_recipe, recipe_option, say
+from esmm.cli.common import (
+    connection_options,
+    device_option,
+    find_server,
+    load_recipe,
+    open_cluster,
+    recipe_option,
+    say,
+)
 from esmm.cli.search import pairs_of, recognise
-from esmm.cli.upgrade import searcher_for
+from esmm.cli.template import setting_of
 
 
 @click.command()
@@ -35,16 +43,19 @@ def console(
     esmm console "navy blue shirt" --filter gender=Men
     esmm console photo.jpg --out photo.console
     """  # noqa: D301  # \b keeps click from folding the lines
+    from esmm.cluster import named_errors
+    from esmm.index_meta import meta_of
     from esmm.query.console import console_text, entries
-    from esmm.query.encode import Ask, photo_of
+    from esmm.query.encode import Ask, QuestionEncoder, photo_of
 
     recipe = load_recipe(recipe_path)
     text, photo = recognise(query, image)
     ask = Ask(text, photo_of(photo) if photo else None, pairs_of(filters), size)
-    searcher = searcher_for(recipe, flags, device)
-    shown = console_text(entries(searcher, ask, recipe.index.name))
-    for clause, fault in searcher.faults.items():
-        say(f"the {clause} vector is a placeholder: {fault.message}")
+    server = open_cluster(find_server(flags))
+    with named_errors(server.where):
+        meta = meta_of(server.client, recipe.index.name)
+        vectors = QuestionEncoder(recipe, meta["clauses"], device=device).clauses(ask)
+    shown = console_text(entries(setting_of(server, recipe, meta), ask, vectors))
     if out is None:
         click.echo(shown, nl=False)
     else:

@@ -76,7 +76,7 @@ def install(strategy: str, dry_run: bool, recipe_path: str, **flags: Any) -> Non
     with named_errors(server.where):
         templates.need_mustache(server.can)
         meta = meta_of(server.client, recipe.index.name)
-        made = templates.search_template(_setting(server, recipe, meta), strategy)
+        made = templates.search_template(setting_of(server, recipe, meta), strategy)
         if dry_run:
             script = {"script": {"lang": "mustache", "source": made.source}}
             click.echo(f"PUT _scripts/{made.id}\n{json.dumps(script, indent=2, ensure_ascii=False)}")
@@ -114,7 +114,7 @@ def render(strategy: str, recipe_path: str, device: str, facets: bool, params_on
     server = open_cluster(find_server(given))
     with named_errors(server.where):
         meta = meta_of(server.client, recipe.index.name)
-        setting = _setting(server, recipe, meta)
+        setting = setting_of(server, recipe, meta)
         vectors = QuestionEncoder(recipe, meta["clauses"], device=device).clauses(ask)
         params = templates.parameters(setting, ask, vectors) | ({"facets": True} if facets else {})
         if params_only:
@@ -144,7 +144,7 @@ def remove(strategy: str, dry_run: bool, recipe_path: str, **flags: Any) -> None
     click.echo(f"{name} is deleted")
 
 
-def _setting(server: Cluster, recipe: "Recipe", meta: Mapping[str, Any]) -> "Setting":
+def setting_of(server: Cluster, recipe: "Recipe", meta: Mapping[str, Any]) -> "Setting":
     """Return what the index's note tells: its vector fields, and the saturation that its load measured."""
     from esmm.query.search import fusion_of
     from esmm.query.templates import Setting

@@ -10,12 +10,9 @@ def test_the_hybrid_request_is_that_of_the_search(esmm: Esmm, shop_folder: Path)
     assert esmm("ingest", "catalog.jsonl", "--quiet").code == 0
     asked = ("red shirt", "photos/5.png", "--filter", "gender=Men", "--size", "3")
     calls = read_console(esmm("console", *asked).out)
-    assert [call.path.rpartition("/")[2] for call in calls] == [
-        "_search",
-        "_search",
-        "_search?include_named_queries_score=true",
-        "_mapping",
-    ]
+    explaining = "_search?include_named_queries_score=true"
+    assert [call.path.rpartition("/")[2] for call in calls[:3]] == ["_search", "_search", explaining]
+    assert calls[-1].path.endswith("/_mapping")
     keyword, hybrid, explained = (call.bodies[0] for call in calls[:3])
     assert hybrid == explained
     assert (hybrid["size"], "rescore" in hybrid, "rescore" in keyword) == (3, True, False)

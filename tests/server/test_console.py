@@ -1,5 +1,8 @@
 """Console text: read as Kibana's Dev Console reads it and sent to a real server, it gives the hits of a search."""
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +16,10 @@ from esmm.index_meta import meta_of
 from esmm.ingest.load import Server, Source, load
 from esmm.ingest.vectors import VectorCache
 from esmm.query.console import console_text, entries
+from esmm.query.encode import QuestionEncoder
 from esmm.query.explain import Hit, hits_of
 from esmm.query.search import Ask, Searcher
+from esmm.query.templates import Setting, parameters, search_template
 from esmm.recipe import Recipe, parse
 
 AWKWARD = [
@@ -48,6 +53,22 @@ def searcher(
     return Searcher(client, recipe, can)
 
 
+@pytest.fixture(scope="module")
+def encoder(client: Elasticsearch, searcher: Searcher, recipe: Recipe) -> QuestionEncoder:
+    return QuestionEncoder(recipe, meta_of(client, recipe.index.name)["clauses"])
+
+
+@pytest.fixture(scope="module")
+def setting(searcher: Searcher, recipe: Recipe, can: Capabilities) -> Setting:
+    return Setting(recipe, {"text": "text_vector", "image": "image_vector"}, searcher.fusion, can)
+
+
+@pytest.fixture(scope="module")
+def shown(encoder: QuestionEncoder, setting: Setting) -> Callable[..., str]:
+    """The text for a question."""
+    return lambda ask, where=setting: console_text(entries(where, ask, encoder.clauses(ask)))
+
+
 def _replayed(client: Elasticsearch, call: Call) -> Any:
     """Send a request as the Console does: plain JSON over HTTP."""
     kind = {"accept": "application/json"} | ({"content-type": "application/json"} if call.bodies else {})
@@ -66,35 +87,63 @@ def _hits(answer: Any) -> list[tuple[str, float]]:
 
 @pytest.mark.parametrize("text", ["red shirt", *AWKWARD])
 def test_each_request_gives_the_hits_of_the_search(
-    client: Elasticsearch, searcher: Searcher, recipe: Recipe, text: str
+    client: Elasticsearch, searcher: Searcher, recipe: Recipe, shown: Callable[..., str], text: str
 ) -> None:
     ask = Ask(text, filters={"gender": ["Women"]}, size=7)
-    keyword, hybrid, explained, mapping = read_console(console_text(entries(searcher, ask, recipe.index.name)))
+    keyword, hybrid, explained, *template, mapping = read_console(shown(ask))
     wanted = searcher.search(ask)
     assert len(wanted.hits) == 7
     assert _hits(_replayed(client, hybrid)) == _plain(wanted.hits)
     assert _hits(_replayed(client, keyword)) == _plain(searcher.search(ask, keyword_only=True).hits)
     assert hits_of(_replayed(client, explained), searcher.fusion) == wanted.hits
     assert all(hit.parts for hit in wanted.hits)
+    assert _hits([_replayed(client, call) for call in template][-1]) == _plain(wanted.hits)
     (index,) = _replayed(client, mapping).values()
     assert index["mappings"]["_meta"]["esmm"] == meta_of(client, recipe.index.name)
 
 
-def test_a_photo_has_no_keywords(client: Elasticsearch, searcher: Searcher, recipe: Recipe) -> None:
-    for ask, count in ((Ask(photo=shop.photo(5)), 3), (Ask("shirt", shop.photo(5)), 4)):
-        calls = read_console(console_text(entries(searcher, ask, recipe.index.name)))
-        assert len(calls) == count
-        assert _hits(_replayed(client, calls[count - 3])) == _plain(searcher.search(ask).hits)
+def test_a_photo_has_no_keywords(client: Elasticsearch, searcher: Searcher, shown: Callable[..., str]) -> None:
+    words, alone = (read_console(shown(ask)) for ask in (Ask("shirt", shop.photo(5)), Ask(photo=shop.photo(5))))
+    assert len(words) == len(alone) + 1
+    assert _hits(_replayed(client, words[1])) == _plain(searcher.search(Ask("shirt", shop.photo(5))).hits)
+    for call in (alone[0], alone[-2]):
+        assert _hits(_replayed(client, call)) == _plain(searcher.search(Ask(photo=shop.photo(5))).hits)
 
 
-def test_each_request_is_told_and_vectors_take_one_line(searcher: Searcher, recipe: Recipe) -> None:
-    text = console_text(entries(searcher, Ask("red\nshirt"), recipe.index.name))
-    lines = text.splitlines()
-    starts = [number for number, line in enumerate(lines) if line.startswith("GET ")]
-    assert [lines[number - 1][:2] for number in starts] == ["# "] * 4
-    assert 'for "red\\nshirt"' in lines[0]
-    assert sum(line.count(", ") >= 31 for line in lines) == 4  # 32 numbers, twice in each hybrid request
-    assert not any(line.strip().rstrip(",").replace(".", "").isdigit() for line in lines)
+def test_each_request_is_told_and_vectors_take_one_line(setting: Setting, shown: Callable[..., str]) -> None:
+    for where in _with_and_without_mustache(setting):
+        lines = shown(Ask("red\nshirt"), where).splitlines()
+        starts = [number for number, line in enumerate(lines) if line.startswith(("GET ", "PUT "))]
+        assert [lines[number - 1][:2] for number in starts] == ["# "] * (6 if where.can.mustache else 5)
+        assert 'for "red\\nshirt"' in lines[0]
+        vectors = sum(line.count(", ") >= 31 for line in lines)  # of 32 numbers; a hybrid body holds it twice
+        assert vectors == (2 + 2 + 1 if where.can.mustache else 2 + 2 + 2)
+        assert not any(line.strip().rstrip(",").replace(".", "").isdigit() for line in lines)
+
+
+def test_a_template_is_stored_and_used_where_the_server_can(
+    setting: Setting, encoder: QuestionEncoder, shown: Callable[..., str]
+) -> None:
+    with_mustache, without = _with_and_without_mustache(setting)
+    ask = Ask('red "shirt"', filters={"gender": ["Men"]}, size=3)
+    *_, stored, used, _ = read_console(shown(ask, with_mustache))
+    made = search_template(with_mustache, "exact")
+    assert stored == Call("PUT", f"/_scripts/{made.id}", ({"script": {"lang": "mustache", "source": made.source}},))
+    assert used.path == f"/{setting.recipe.index.name}/_search/template?include_named_queries_score=true"
+    assert used.bodies[0] == {
+        "id": made.id,
+        "params": json.loads(json.dumps(parameters(with_mustache, ask, encoder.clauses(ask)))),
+    }
+    *_, rendered, _ = read_console(shown(ask, without))
+    assert rendered.path == f"/{setting.recipe.index.name}/_search"
+    assert rendered.bodies[0]["size"] == 3
+    assert "lacks Mustache" not in shown(ask, with_mustache)
+    assert "lacks Mustache" in shown(ask, without)
+
+
+def _with_and_without_mustache(setting: Setting) -> list[Setting]:
+    modules = setting.can.modules | {"lang-mustache"}
+    return [replace(setting, can=replace(setting.can, modules=m)) for m in (modules, modules - {"lang-mustache"})]
 
 
 def test_the_reader_reads_as_the_console_does() -> None:

@@ -25,5 +25,5 @@ def test_lists_of_numbers_take_one_line_and_nothing_else_changes() -> None:
 
 
 def test_the_text_of_two_requests() -> None:
-    text = console_text([Entry("One", "GET /a/_search", {"size": 1}), Entry("Two", "GET /a/_mapping")])
+    text = console_text([Entry("One", "GET /a/_search", folded({"size": 1})), Entry("Two", "GET /a/_mapping")])
     assert text == '# One\nGET /a/_search\n{\n  "size": 1\n}\n\n# Two\nGET /a/_mapping\n'
