@@ -1,0 +1,157 @@
+"""`esmm template`: print, install, render and remove, on a server without Mustache and on one with it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shop
+import wire
+from elasticsearch import Elasticsearch
+from mustache import Mustache
+from shell import Esmm
+
+from esmm.cluster import Capabilities
+from esmm.encoders import load_encoders
+from esmm.ingest.load import Server, Source, load
+from esmm.ingest.vectors import VectorCache
+from esmm.query.search import Ask, Searcher
+from esmm.recipe import parse
+
+LACKS = "the server lacks Mustache"
+QUESTION = ("--text", 'red "shirt" {{size}}', "--image", "photos/3.png", "--filter", "gender=Men", "--size", "4")
+
+
+@pytest.fixture(scope="module")
+def loaded(
+    client: Elasticsearch, can: Capabilities, module_recipe_text: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder whose recipe and catalogue are loaded once for this module."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "esmm.toml").write_text(module_recipe_text, encoding="utf-8")
+    shop.write_photos(folder, 12)
+    source = Source(str(shop.write(folder / "catalog.jsonl", shop.products(12))))
+    recipe = parse(module_recipe_text, source="esmm.toml")
+    with VectorCache(folder / "vectors.sqlite") as cache:
+        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
+    return folder
+
+
+@pytest.fixture
+def template(esmm: Esmm, loaded: Path, monkeypatch: pytest.MonkeyPatch) -> Esmm:
+    monkeypatch.chdir(loaded)
+    return lambda *args: esmm("template", *args)
+
+
+@pytest.fixture
+def whole(mustache: Mustache, server_url: str, monkeypatch: pytest.MonkeyPatch, template: Esmm) -> Iterator[Esmm]:
+    """Commands against a server with Mustache: two real ones behind one address."""
+    plain = {"content-type": "application/json", "accept": "application/json"}
+
+    def reply(request: wire.Request) -> wire.Answer:
+        if request.path.startswith(("/_scripts", "/_render")):
+            return wire.forward(mustache.url, replace(request, headers=plain))
+        answer = wire.forward(server_url, request)
+        if request.path.startswith("/_nodes"):
+            more = answer.body.replace(b'"modules":[', b'"modules":[{"name":"lang-mustache"},')
+            return replace(answer, body=more)
+        return answer
+
+    with wire.serve(reply) as url:
+        monkeypatch.setenv("ELASTICSEARCH_URL", url)
+        yield template
+
+
+def _stored(mustache: Mustache, name: str) -> Any:
+    request = wire.Request("GET", f"/_scripts/{name}", b"", {"content-type": "application/json"})
+    return json.loads(wire.forward(mustache.url, request).body).get("script")
+
+
+def test_print_needs_no_server(template: Esmm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELASTICSEARCH_URL", "http://127.0.0.1:9")
+    for strategy, mark in (("exact", "rescore"), ("boost", "knn"), ("linear", "normalizer"), ("rrf", "rrf")):
+        shown = template("print", "--strategy", strategy)
+        assert shown.code == 0
+        assert "{{query_text}}" in shown.out
+        assert mark in shown.out
+        assert "saturation is 10 here" in shown.err
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_install_without_mustache_is_one_sentence(template: Esmm, more: tuple[str, ...]) -> None:
+    template("install", *more).fatal(LACKS, "esmm template render")
+
+
+def test_render_without_mustache_is_the_builder_s_request(
+    template: Esmm, client: Elasticsearch, can: Capabilities, loaded: Path, module_recipe_text: str
+) -> None:
+    shown = template("render", *QUESTION)
+    assert shown.code == 0
+    assert LACKS in shown.err
+    recipe = parse(module_recipe_text, source="esmm.toml")
+    ask = Ask(QUESTION[1], shop.photo(3), {"gender": ["Men"]}, 4)
+    assert shown.json() == json.loads(json.dumps(Searcher(client, recipe, can).request(ask)))
+    assert template("render", *QUESTION, "--facets").json()["aggs"].keys() == recipe.facets().keys()
+    hits = client.search(index=recipe.index.name, body=shown.json())["hits"]["hits"]
+    assert hits[0]["_id"] == "p3"
+
+
+def test_installed_rendered_and_removed(
+    whole: Esmm, mustache: Mustache, module_alias: str, client: Elasticsearch, can: Capabilities, loaded: Path
+) -> None:
+    name = f"esmm-{module_alias}-exact"
+    dry = whole("install", "--dry-run")
+    assert dry.code == 0
+    put, _, body = dry.out.partition("\n")
+    assert put == f"PUT _scripts/{name}"
+    assert _stored(mustache, name) is None
+
+    installed = whole("install")
+    assert installed.code == 0
+    assert installed.out.startswith(f"{name} is stored")
+    assert _stored(mustache, name)["source"] == json.loads(body)["script"]["source"]
+
+    asked = whole("render", *QUESTION, "--params").json()
+    assert asked["id"] == name
+    request = wire.Request(
+        "POST", "/_render/template", json.dumps(asked).encode(), {"content-type": "application/json"}
+    )
+    rendered = json.loads(wire.forward(mustache.url, request).body)["template_output"]
+    shown = whole("render", *QUESTION)
+    assert (shown.json(), shown.err) == (rendered, "")
+    recipe = parse((loaded / "esmm.toml").read_text("utf-8"), source="esmm.toml")
+    ask = Ask(QUESTION[1], shop.photo(3), {"gender": ["Men"]}, 4)
+    assert rendered == json.loads(json.dumps(Searcher(client, recipe, can).request(ask)))
+
+    assert whole("remove", "--dry-run").out == f"DELETE _scripts/{name}\n"
+    assert _stored(mustache, name)
+    assert whole("remove").code == 0
+    assert _stored(mustache, name) is None
+    whole("remove").fatal(f"there is no stored template {name}", "esmm template install")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"), [('{"query": {{query_text}} }', "does not render to JSON"), ("{{#open}}", "answers 400")]
+)
+def test_a_template_that_cannot_be_rendered_is_not_installed(
+    whole: Esmm, mustache: Mustache, module_alias: str, text: str, sentence: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("ESMM_DIR", str(tmp_path))
+    own = tmp_path / "mappings" / "search" / "boost.mustache.j2"
+    own.parent.mkdir(parents=True)
+    own.write_text(text)
+    whole("install", "--strategy", "boost").fatal(sentence, "")
+    assert _stored(mustache, f"esmm-{module_alias}-boost") is None
+
+
+def test_a_strategy_without_licence_and_an_index_of_others(
+    whole: Esmm, client: Elasticsearch, alias: str, loaded: Path, tmp_path: Path
+) -> None:
+    whole("install", "--strategy", "rrf").fatal("strategy rrf cannot be used here", "--strategy boost")
+    client.indices.create(index=alias)
+    text = (loaded / "esmm.toml").read_text("utf-8")
+    name = parse(text, source="esmm.toml").index.name
+    (tmp_path / "other.toml").write_text(text.replace(name, alias), encoding="utf-8")
+    whole("install", "--recipe", tmp_path / "other.toml").fatal("was not loaded by esmm", "esmm ingest")
