@@ -161,7 +161,7 @@ def whole_number(holder: Mapping[str, Any], key: str, default: int) -> int:
     value = holder.get(key, default)
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise QueryError(f"{key} must be a whole number, not {value!r}", "mend the body") from None
 
 

@@ -33,6 +33,7 @@ _OPERATORS = {
     "simple_query_string": re.compile(_SIGNED),
     "query_string": re.compile(_SIGNED + r"|(?:^|[\s()])!|\b(?:AND|NOT)\b|&&|(?<!\\):|[\[{]"),
 }
+_COUNT = r"[+-]?\d+%?"  # of clauses, in minimum_should_match
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,13 @@ def bare(query: Any) -> Any:
 def required_of(minimum: Any, count: int) -> int:
     """Return how many of ``count`` clauses ``minimum_should_match`` asks for, read as Elasticsearch reads it."""
     text = re.sub(r"\s*<\s*", "<", str(minimum).strip())
-    try:
-        if "<" in text:
-            return _conditional(text, count)
-        number = int(text.removesuffix("%"))
-    except ValueError:
+    if not re.fullmatch(rf"{_COUNT}|\d+<{_COUNT}(\s+\d+<{_COUNT})*", text):
         raise QueryError(
             f"minimum_should_match {minimum!r} is no number of clauses", 'such as 2, "-1", "75%" or "2<75%"'
-        ) from None
+        )
+    if "<" in text:
+        return _conditional(text, count)
+    number = int(text.removesuffix("%"))
     share = count * number / 100 if text.endswith("%") else number
     return max(0, int(share) + count if share < 0 else int(share))
 

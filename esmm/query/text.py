@@ -41,7 +41,8 @@ def without_operators(words: str) -> str:
     words = re.sub(r"(?<!\\)(?<![\w.*])[\w.*]+\s*:\s*(?=\S)", " ", words)
     words = re.sub(r"\b(?:AND|OR|NOT)\b|&&|\|\|", " ", words)
     words = re.sub(r"[\^~]\d*(?:\.\d+)?", " ", words)
-    return " ".join(word for word in re.sub(r"[+|\"()\[\]{}*?/\\]", " ", words).split() if word not in "-!")
+    words = re.sub(r"[+|\"()\[\]{}*?/]", " ", words.replace("\\", ""))
+    return " ".join(word for word in words.split() if word not in "-!")
 
 
 def _texts(query: Mapping[str, Any]) -> Iterator[str]:
