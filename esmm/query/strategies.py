@@ -122,9 +122,8 @@ def _weighted(name: str, query: Json, source: str, params: Json, parts: Parts) -
 
 
 def _tier(keyword: Json, height: float) -> Json:
-    """Lift every keyword hit by the same height, above whatever vectors alone can give."""
-    constant = {"constant_score": {"filter": bare(keyword), "_name": named(TIER)}}
-    return {"bool": {"must": [constant], "boost": height}}
+    """Lift every keyword hit by the same height, above whatever vectors alone can give; its named score is the lift."""
+    return {"constant_score": {"filter": bare(keyword), "boost": height, "_name": named(TIER)}}
 
 
 def _retrievers(parts: Parts) -> dict[str, Json]:

@@ -1,0 +1,47 @@
+"""Explanations of real answers: what the clauses gave adds up to the score, and the sentence names what gave it."""
+
+from pathlib import Path
+
+import pytest
+import shop
+from elasticsearch import Elasticsearch
+
+from esmm.cluster import Capabilities
+from esmm.encoders import load_encoders
+from esmm.ingest.load import Server, Source, load
+from esmm.ingest.vectors import VectorCache
+from esmm.query.explain import asked_of, sentence
+from esmm.query.search import Ask, Searcher
+from esmm.query.upgrade import Options
+from esmm.recipe import Recipe
+
+BODY = {"query": {"match": {"title": "red shirt"}}, "size": 30}
+
+
+@pytest.fixture
+def searcher(client: Elasticsearch, can: Capabilities, recipe: Recipe, tmp_path: Path) -> Searcher:
+    shop.write_photos(tmp_path, 25)  # five lack theirs
+    source = Source(str(shop.write(tmp_path / "catalog.jsonl", shop.products(30))))
+    with VectorCache(tmp_path / "vectors.sqlite") as cache:
+        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
+    return Searcher(client, recipe, can)
+
+
+@pytest.mark.parametrize("recall", ["union", "rescue", "rerank"])
+def test_the_parts_of_each_hit_add_up_to_its_score(searcher: Searcher, recall: str) -> None:
+    options = Options(strategy="exact", recall=recall)  # type: ignore[arg-type]
+    body = searcher.upgrade(BODY, Ask("red shirt", shop.photo(5)), options).body
+    assert set(asked_of(body)) == {"keyword", "text", "image"}
+    answer = searcher.send(body, searcher.fusion)
+    matched = [hit for hit in answer.hits if any(word in hit.source["title"] for word in ("red", "shirt"))]
+    assert 5 < len(matched) < 30
+    assert len(answer.hits) == (len(matched) if recall == "rerank" else 30)
+    for hit in answer.hits:
+        assert sum(part.contribution for part in hit.parts) == pytest.approx(hit.score, abs=1e-4)
+    for hit in answer.hits:
+        found, _, missed = sentence(hit, asked_of(body)).partition("; ")
+        assert ("its words" in found) == ("words" not in missed) == (hit in matched)
+        assert ("its photo" in found) == (max([part.raw for part in hit.parts if part.clause == "image"] or [0]) > 0)
+    without_photo = {hit.id: sentence(hit, asked_of(body)) for hit in answer.hits if int(hit.id[1:]) >= 25}
+    assert without_photo
+    assert all("photo" not in why.partition("; ")[0] for why in without_photo.values())
