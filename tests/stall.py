@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from elasticsearch import Elasticsearch, helpers
 
+from esmm.cluster import capabilities
 from esmm.query.clauses import VectorClause
 
 Json = dict[str, Any]
@@ -79,7 +81,9 @@ def offers() -> dict[str, Json]:
 
 
 def build(client: Elasticsearch, index: str, *, shards: int = 1) -> None:
-    """Make the index and fill it."""
+    """Make the index and fill it; skip the test where the server cannot hold it."""
+    if not {"parent-join", "lang-painless"} <= capabilities(client).modules:
+        pytest.skip("this server has no join fields and no painless scripts, which the queries of this stall use")
     settings = {"number_of_shards": shards, "number_of_replicas": 0}
     client.indices.create(index=index, settings=settings, mappings=MAPPINGS)
     parents = [{"_index": index, "_id": name, "_source": source} for name, source in products().items()]

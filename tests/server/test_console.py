@@ -87,7 +87,12 @@ def _hits(answer: Any) -> list[tuple[str, float]]:
 
 @pytest.mark.parametrize("text", ["red shirt", *AWKWARD])
 def test_each_request_gives_the_hits_of_the_search(
-    client: Elasticsearch, searcher: Searcher, recipe: Recipe, shown: Callable[..., str], text: str
+    client: Elasticsearch,
+    searcher: Searcher,
+    recipe: Recipe,
+    shown: Callable[..., str],
+    can: Capabilities,
+    text: str,
 ) -> None:
     ask = Ask(text, filters={"gender": ["Women"]}, size=7)
     keyword, hybrid, explained, *template, mapping = read_console(shown(ask))
@@ -96,7 +101,8 @@ def test_each_request_gives_the_hits_of_the_search(
     assert _hits(_replayed(client, hybrid)) == _plain(wanted.hits)
     assert _hits(_replayed(client, keyword)) == _plain(searcher.search(ask, keyword_only=True).hits)
     assert hits_of(_replayed(client, explained), searcher.fusion) == wanted.hits
-    assert all(hit.parts for hit in wanted.hits)
+    if can.painless:  # under boost the server names no score of a vector
+        assert all(hit.parts for hit in wanted.hits)
     assert _hits([_replayed(client, call) for call in template][-1]) == _plain(wanted.hits)
     (index,) = _replayed(client, mapping).values()
     assert index["mappings"]["_meta"]["esmm"] == meta_of(client, recipe.index.name)
@@ -110,7 +116,9 @@ def test_a_photo_has_no_keywords(client: Elasticsearch, searcher: Searcher, show
         assert _hits(_replayed(client, call)) == _plain(searcher.search(Ask(photo=shop.photo(5))).hits)
 
 
-def test_each_request_is_told_and_vectors_take_one_line(setting: Setting, shown: Callable[..., str]) -> None:
+def test_each_request_is_told_and_vectors_take_one_line(
+    setting: Setting, shown: Callable[..., str], painless: None
+) -> None:
     for where in _with_and_without_mustache(setting):
         lines = shown(Ask("red\nshirt"), where).splitlines()
         starts = [number for number, line in enumerate(lines) if line.startswith(("GET ", "PUT "))]
@@ -122,7 +130,7 @@ def test_each_request_is_told_and_vectors_take_one_line(setting: Setting, shown:
 
 
 def test_a_template_is_stored_and_used_where_the_server_can(
-    setting: Setting, encoder: QuestionEncoder, shown: Callable[..., str]
+    setting: Setting, encoder: QuestionEncoder, shown: Callable[..., str], painless: None
 ) -> None:
     with_mustache, without = _with_and_without_mustache(setting)
     ask = Ask('red "shirt"', filters={"gender": ["Men"]}, size=3)

@@ -76,9 +76,10 @@ def _another_look(photo: Image.Image) -> Image.Image:
 
 
 @pytest.mark.skipif(not (GROCERY.is_dir() and WEIGHTS.is_file()), reason=f"no grocery photos or weights in {DATA}")
-def test_photo_finds_its_product(server: Server, alias: str, tmp_path: Path) -> None:
+def test_photo_finds_its_product(server: Server, alias: str, analyzer: str, tmp_path: Path) -> None:
     text = (ROOT / "benchmarks" / "recipes" / "grocery.toml").read_text(encoding="utf-8")
     text = text.replace("${ESMM_BENCH_DATA}", str(DATA)).replace('name = "grocery"', f'name = "{alias}"')
+    text = text.replace("[index]", f'[index]\nanalyzer = "{analyzer}"')
     recipe = parse(text, source="grocery").model_copy(update={"text": None})
     assert recipe.image is not None
     (tmp_path / "catalog.jsonl").write_bytes((GROCERY / "catalog.jsonl").read_bytes())

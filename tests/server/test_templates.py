@@ -142,7 +142,7 @@ def requested(recipe: Recipe, given: Mapping[str, Any], can: Capabilities) -> di
 
 
 def test_exact_is_what_the_builder_makes_and_runs(
-    mustache: Mustache, client: Elasticsearch, can: Capabilities, loaded: Recipe
+    painless: None, mustache: Mustache, client: Elasticsearch, can: Capabilities, loaded: Recipe
 ) -> None:
     source = search_template(setting(loaded, can=can), "exact").source
     tried = compared = 0
@@ -201,7 +201,9 @@ def test_what_is_left_out_has_its_default(mustache: Mustache, loaded: Recipe) ->
         assert mustache.render(source, vectors) == mustache.render(source, vectors | said)
 
 
-def test_an_empty_list_of_filters_filters_nothing(mustache: Mustache, client: Elasticsearch, loaded: Recipe) -> None:
+def test_an_empty_list_of_filters_filters_nothing(
+    painless: None, mustache: Mustache, client: Elasticsearch, loaded: Recipe
+) -> None:
     source = search_template(setting(loaded), "exact").source
     asked = {"query_text": "red shirt", "text_vector": TEXT, "image_vector": IMAGE, "size": 40}
     bodies = [mustache.render(source, asked | more) for more in ({}, {"filters": []})]
@@ -232,7 +234,9 @@ def test_settings_of_the_recipe_and_older_servers(mustache: Mustache, text: str,
         assert rendered == built(case, strategy, sent)
 
 
-def test_a_keyword_without_weight_gives_no_score(mustache: Mustache, client: Elasticsearch, loaded: Recipe) -> None:
+def test_a_keyword_without_weight_gives_no_score(
+    painless: None, mustache: Mustache, client: Elasticsearch, loaded: Recipe
+) -> None:
     case = setting(loaded, Fusion({"keyword": 0.0, "text": 1.0, "image": 0.0}, 5.0))
     sent = {"query_text": "red shirt", "text_vector": TEXT, "size": 40}
     strategies: Any = ["exact", "boost"]

@@ -390,9 +390,10 @@ def test_what_is_refused_is_too_deep_and_told_so(cases: list[Case]) -> None:
     none_of([case for case in refused if "queries deep" not in case.refusal])
 
 
-def test_every_upgraded_body_is_accepted(cases: list[Case]) -> None:
+def test_every_upgraded_body_is_accepted(cases: list[Case], can: Capabilities) -> None:
     fine = [case for case in taken(cases) if "error" not in case.answers[0]]
-    assert len(fine) > 0.95 * len(taken(cases)), "nearly all bodies are good ones"
+    least = 0.95 if can.knn_k else 0.9  # an older server refuses a caller's own knn query that has k
+    assert len(fine) > least * len(taken(cases)), "nearly all bodies are good ones"
     none_of([(case, case.answers[2]["error"]) for case in fine if "error" in case.answers[2]])
     none_of([case for case in fine if case.answers[2]["_shards"]["failed"]])
 
