@@ -9,6 +9,9 @@ from elasticsearch import Elasticsearch, ElasticsearchWarning
 from esmm.query.guard import guard_of
 from tests.unit.query.test_guard import ASKED, BINDING, BINDING_IN_LUCENE
 
+# The stall joins products and offers, which a server without any module cannot.
+pytestmark = pytest.mark.usefixtures("painless")
+
 ANY: dict[str, Any] = {"match_all": {}}
 NONE: dict[str, Any] = {"match_none": {}}
 COUNTS = range(1, 6)

@@ -20,6 +20,8 @@ from esmm.query.strategies import exact
 from esmm.query.upgrade import Options, upgrade_body
 from esmm.recipe import Search
 
+pytestmark = pytest.mark.usefixtures("painless")
+
 Json = dict[str, Any]
 LIMITS = Search(k=20, num_candidates=60, depth=200, window=400)
 PLAIN: Json = {"match": {"body": "red fine lamp"}}

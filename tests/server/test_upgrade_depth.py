@@ -14,6 +14,8 @@ from esmm.query.fusion import Fusion
 from esmm.query.upgrade import Options, upgrade_body
 from esmm.recipe import Search
 
+pytestmark = pytest.mark.usefixtures("painless")
+
 Json = dict[str, Any]
 LIMITS = Search(k=5, num_candidates=10, depth=20, window=60)
 WRAPPERS: dict[str, Any] = {

@@ -16,6 +16,8 @@ from esmm.query.parts import keyword_facets
 from esmm.query.upgrade import Options, Upgraded, upgrade_body
 from esmm.recipe import Search
 
+pytestmark = pytest.mark.usefixtures("painless")
+
 Json = dict[str, Any]
 RED: Json = {"match": {"title": "red"}}
 WIDE: Json = {"match": {"body": "red fine lamp shoe"}}

@@ -23,6 +23,8 @@ from esmm.query.fusion import Fusion
 from esmm.query.upgrade import Options, Upgraded, upgrade_body
 from esmm.recipe import Search
 
+pytestmark = pytest.mark.usefixtures("painless")
+
 Json = dict[str, Any]
 BODIES, BATCH, ALL = 2000, 50, 200
 LIMITS = Search(k=8, num_candidates=20, depth=180, window=ALL)
