@@ -21,6 +21,7 @@ from esmm.query.search import Ask, Searcher
 from esmm.recipe import parse
 
 LACKS = "the server lacks Mustache"
+pytestmark = pytest.mark.usefixtures("painless")
 QUESTION = ("--text", 'red "shirt" {{size}}', "--image", "photos/3.png", "--filter", "gender=Men", "--size", "4")
 
 

@@ -57,6 +57,23 @@ def test_braces_of_mustache_and_json_stay(template: Path) -> None:
     assert render_text("t.j2", x=1) == '{"query": "{{query}}", "n": {{#toJson}}v{{/toJson}}, "x": 1}'
 
 
+def test_a_value_opens_no_tag_of_mustache(template: Path) -> None:
+    odd = {"{{a": ["{{{#b}}", "{", "{}"]}
+    template.write_text("<< x | tojson >>")
+    shown = render_text("t.j2", x=odd)
+    assert "{{" not in shown
+    assert json.loads(shown) == odd
+
+
+def test_a_template_imports_another_by_its_shipped_name(template: Path) -> None:
+    (template.parent / "own.j2").write_text("<% macro twice(x) %><< x >><< x >><% endmacro %>")
+    template.write_text('<% import "own.j2" as own %><< own.twice("a") >>')
+    assert render_text("t.j2") == "aa"
+    (template.parent / "own.j2").write_text("\n\n<% macro %>")
+    with pytest.raises(EsmmError, match=r"own\.j2, line 3: "):
+        render_text("t.j2")
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
