@@ -41,7 +41,7 @@ class Parts:
     @property
     def window(self) -> int:
         """How many candidates are scored: never fewer than the clauses can gather, the same on every page."""
-        gathered = sum(clause.k or self.limits.k for clause in self.vectors if not clause.away)
+        gathered = sum(neighbours(clause, self) for clause in self.vectors if not clause.away)
         return min(max(self.limits.window, gathered + self.limits.depth), MAX_WINDOW)
 
     @property
@@ -55,6 +55,13 @@ class Parts:
         return 1.0 + sum(self.fusion.weight(clause.name) for clause in self.vectors)
 
 
+def neighbours(clause: VectorClause, parts: Parts) -> int:
+    """Return how many hits the knn query of a clause gathers from each shard: k, and before 8.15 num_candidates."""
+    if parts.can.knn_k:
+        return clause.k or parts.limits.k
+    return clause.num_candidates or parts.limits.num_candidates
+
+
 def knn_query(clause: VectorClause, parts: Parts, boost: float) -> Json:
     """Return the knn query of a clause; the guard filters before the search, so that k neighbours remain."""
     knn: Json = {
@@ -62,8 +69,8 @@ def knn_query(clause: VectorClause, parts: Parts, boost: float) -> Json:
         "query_vector": clause.vector,
         "num_candidates": clause.num_candidates or parts.limits.num_candidates,
     }
-    if parts.can.knn_k:  # before 8.15 the knn query has no k and returns num_candidates from each shard
-        knn["k"] = clause.k or parts.limits.k
+    if parts.can.knn_k:
+        knn["k"] = neighbours(clause, parts)
     if filters := [*parts.guard, *clause.filters]:
         knn["filter"] = filters
     if clause.floor is not None:

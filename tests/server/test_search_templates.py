@@ -205,9 +205,9 @@ def test_what_is_left_out_has_its_default(mustache: Mustache, loaded: Recipe) ->
 
 
 def test_an_empty_list_of_filters_filters_nothing(
-    painless: None, mustache: Mustache, client: Elasticsearch, loaded: Recipe
+    painless: None, mustache: Mustache, client: Elasticsearch, can: Capabilities, loaded: Recipe
 ) -> None:
-    source = search_template(setting(loaded), "exact").source
+    source = search_template(setting(loaded, can=can), "exact").source
     asked = {"query_text": "red shirt", "text_vector": TEXT, "image_vector": IMAGE, "size": 40}
     bodies = [mustache.render(source, asked | more) for more in ({}, {"filters": []})]
     one, other = (client.search(index=loaded.index.name, body=body)["hits"]["hits"] for body in bodies)
@@ -238,9 +238,9 @@ def test_settings_of_the_recipe_and_older_servers(mustache: Mustache, text: str,
 
 
 def test_a_keyword_without_weight_gives_no_score(
-    painless: None, mustache: Mustache, client: Elasticsearch, loaded: Recipe
+    painless: None, mustache: Mustache, client: Elasticsearch, can: Capabilities, loaded: Recipe
 ) -> None:
-    case = setting(loaded, Fusion({"keyword": 0.0, "text": 1.0, "image": 0.0}, 5.0))
+    case = setting(loaded, Fusion({"keyword": 0.0, "text": 1.0, "image": 0.0}, 5.0), can)
     sent = {"query_text": "red shirt", "text_vector": TEXT, "size": 40}
     strategies: Any = ["exact", "boost"]
     for strategy in strategies:

@@ -81,6 +81,16 @@ def test_the_first_stage_gathers_the_keyword_hits_and_each_vectors_neighbours() 
     assert body["rescore"]["query"]["query_weight"] == 0
 
 
+def test_a_server_whose_knn_query_has_no_k_gathers_num_candidates() -> None:
+    """A window that held only k of them would leave too few places to the keyword's hits."""
+    wide = Search(k=11, num_candidates=40, depth=5, window=60)
+    windows = [
+        upgrade_body(CALLER, [TEXT, IMAGE], Fusion({}), limits=wide, can=Capabilities(version)).body["rescore"]
+        for version in ((8, 14, 0), (8, 15, 0))
+    ]
+    assert [rescore["window_size"] for rescore in windows] == [40 + 40 + 5, 60]
+
+
 def test_the_page_changes_neither_window_nor_candidates() -> None:
     one, other = hybrid(CALLER, Fusion({})), hybrid({**CALLER, "from": 40}, Fusion({}))
     assert one["rescore"] == other["rescore"]
