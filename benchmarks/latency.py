@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from benchmarks.common import DATA, FASHION, loaded, percentiles, publish, server, table
-from esmm.ingest.photos import Photos, decode
+from esmm.photos import Photos, decode
 from esmm.query.search import Ask, Searcher
 
 ROUNDS, PHOTOS = 3, 20

@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.common import DATA, FASHION, GROCERY, DataSet, interval, loaded, ndcg, publish, server, table
 from esmm.cli.common import Cluster
-from esmm.ingest.photos import Photos, decode
+from esmm.photos import Photos, decode
 from esmm.query.search import Ask, Searcher
 
 

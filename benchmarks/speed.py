@@ -17,7 +17,7 @@ from benchmarks.common import DATA, FASHION, loaded, percentiles, publish, serve
 from esmm.cli.common import Cluster
 from esmm.ingest.documents import pack
 from esmm.ingest.index import index_body
-from esmm.ingest.photos import Photos, decode
+from esmm.photos import Photos, decode
 from esmm.query.encode import Ask
 from esmm.query.search import Searcher
 from esmm.recipe import Recipe, Search, parse

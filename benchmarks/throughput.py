@@ -18,9 +18,9 @@ from esmm.encoders import Encoder, load_encoders
 from esmm.ingest.batches import BATCH
 from esmm.ingest.catalogue import Line, read
 from esmm.ingest.load import Server, Source, load
-from esmm.ingest.photos import Photos, decode
 from esmm.ingest.records import record_of
 from esmm.ingest.vectors import VectorCache
+from esmm.photos import Photos, decode
 from esmm.recipe import Recipe, parse
 
 PRODUCTS, ROUNDS = 2048, 3
@@ -39,7 +39,7 @@ def encoders_alone(recipe: Recipe, encoders: Mapping[str, Encoder], catalogue: P
             chunk = records[start : start + BATCH]
             inputs = {"text": list(dict.fromkeys(text for record in chunk for _, text in record.passages))}
             if "image" in encoders:
-                inputs["image"] = [decode(photos.read(ref), max_side=320) for record in chunk for ref in record.photos]
+                inputs["image"] = [decode(photos.read(ref)) for record in chunk for ref in record.photos]
             begun = time.perf_counter()
             for clause, items in inputs.items():
                 encoders[clause].encode(items)

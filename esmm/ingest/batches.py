@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from esmm.errors import PhotoError
 from esmm.ingest.bulk import Outgoing
 from esmm.ingest.documents import bulk_lines, weighted_mean
-from esmm.ingest.photos import Photos, decode
 from esmm.ingest.vectors import VectorCache, content_key
+from esmm.photos import Photos, decode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Vectors = dict[bytes, NDArray[np.float32]]
 
 BATCH = 256
-PHOTO_SIDE = 320  # no backbone looks at more than 224 to 299 pixels
 
 
 @dataclass
@@ -84,7 +83,7 @@ class Preparer:
         batch.wanted["image"] = [[(1.0, key) for key, _, _ in photos] for photos in contents]
 
     def _decode(self, record_id: str, reference: str, data: bytes) -> "Image | None":
-        image: Image | None = self._try(lambda _: decode(data, max_side=PHOTO_SIDE), record_id, reference)
+        image: Image | None = self._try(lambda _: decode(data), record_id, reference)
         return image
 
     def _try(self, step: Any, record_id: str, reference: str) -> Any:

@@ -19,11 +19,11 @@ from esmm.index_meta import LOADING, meta_of
 from esmm.ingest import bulk, index
 from esmm.ingest.batches import Preparer, encode, outgoing
 from esmm.ingest.catalogue import Line, Rejected, read
-from esmm.ingest.photos import Photos
 from esmm.ingest.records import BadRecord, Record, record_of
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.stages import ahead
 from esmm.ingest.vectors import VectorCache
+from esmm.photos import Photos
 from esmm.query.calibrate import measure_saturation
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """From a question to vector clauses: what is encoded, by which encoder, for which field."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,15 +53,14 @@ class Source:
 
 def photo_of(given: "str | bytes | Image") -> "Image":
     """Read and decode a photo: path, URL, data URI, bytes, or an image already. Raises PhotoError."""
-    from esmm.ingest.batches import PHOTO_SIDE
-    from esmm.ingest.photos import Photos, decode
+    from esmm.photos import Photos, decode
 
     if not isinstance(given, (str, bytes)):
         return given
     # In a catalogue a path may not lead out of the photo folder; a person may name any file.
     place = given if isinstance(given, bytes) or ":" in given else str(Path(given).absolute())
     with Photos([]) as photos:
-        photo: Image = decode(photos.read(place), max_side=PHOTO_SIDE)
+        photo: Image = decode(photos.read(place))
     return photo
 
 
@@ -134,9 +134,8 @@ class QuestionEncoder:
         return self._encoded(source.encoder, item)
 
     def _encoded(self, name: str, item: "str | Image") -> tuple[float, ...]:
-        from esmm.ingest.vectors import content_key
-
-        key = (name, content_key(item if isinstance(item, str) else item.tobytes()))
+        content = item.encode() if isinstance(item, str) else item.tobytes()
+        key = (name, hashlib.sha256(content).digest())
         if key not in self._recent:
             items: Any = [item]
             vector = self._encoder(name).encode(items)[0]

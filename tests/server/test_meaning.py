@@ -14,8 +14,8 @@ from PIL import Image
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
 from esmm.ingest.load import Server, Source, load
-from esmm.ingest.photos import decode
 from esmm.ingest.vectors import VectorCache
+from esmm.photos import decode
 from esmm.query.search import Ask, Searcher
 from esmm.recipe import Recipe, parse
 

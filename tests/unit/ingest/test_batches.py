@@ -12,10 +12,10 @@ from PIL import Image
 
 from esmm.encoders.digest import DigestEncoder
 from esmm.ingest.batches import BATCH, Batch, Preparer, encode, outgoing
-from esmm.ingest.photos import Photos
 from esmm.ingest.records import Record
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.vectors import VectorCache
+from esmm.photos import Photos
 
 FIELDS = {"text": "text_vector", "image": "image_vector"}
 

@@ -15,7 +15,7 @@ from typing import Self, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from esmm.errors import CatalogueError, PhotoError
-from esmm.ingest.pictures import MAX_PIXELS, decode
+from esmm.photos.pictures import MAX_PIXELS, decode
 
 __all__ = ["MAX_PHOTO_BYTES", "MAX_PIXELS", "Photos", "decode"]
 
@@ -58,7 +58,7 @@ class Photos:
             return self._from_path(text)
         if scheme[1].lower() not in {"http", "https"}:
             raise PhotoError(f"A photo cannot be fetched by {scheme[1]}:.", "Use http, https or a path.")
-        from esmm.ingest.fetch import fetch
+        from esmm.photos.fetch import fetch
 
         return fetch(text, limit=MAX_PHOTO_BYTES, allow_private=self._allow_private)
 

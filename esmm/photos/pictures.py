@@ -9,6 +9,7 @@ from esmm.errors import PhotoError
 if TYPE_CHECKING:
     from PIL import Image
 
+MAX_SIDE = 320  # no backbone looks at more than 224 to 299 pixels a side
 MAX_PIXELS = 50_000_000
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "JPEG2000", "ICO")
@@ -18,7 +19,7 @@ _FAULTS = (OSError, RuntimeError, SyntaxError, ValueError, TypeError, LookupErro
 _TOO_LARGE = f"The photo has more than {MAX_PIXELS // 10**6} million pixels, or claims to."
 
 
-def decode(data: bytes, *, max_side: int = 512) -> "Image.Image":
+def decode(data: bytes, *, max_side: int = MAX_SIDE) -> "Image.Image":
     """Decode a photo into RGB, upright, on white where it is transparent, its longer side at most ``max_side`` pixels.
 
     Takes JPEG, PNG, WebP, GIF (first frame), AVIF, BMP, TIFF, JPEG 2000 and ICO. Raises PhotoError for what is no
