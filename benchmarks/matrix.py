@@ -153,8 +153,8 @@ def _explained(reason: str) -> str:
     if LACKING not in reason:
         return f"esmm refuses before it sends anything: {reason}."
     return (
-        f"Execution not proven here: {reason}, which Elastic's own distributions have. That the licence allows it, the "
-        "form of the request and this refusal are tested; no server here ran it."
+        f"Execution not proven here: {reason}, which Elastic's own distributions have. The form of the request and "
+        "this refusal are tested; no server here ran it."
     )
 
 

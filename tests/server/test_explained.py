@@ -28,7 +28,7 @@ def searcher(client: Elasticsearch, can: Capabilities, recipe: Recipe, tmp_path:
 
 
 @pytest.mark.parametrize("recall", ["union", "rescue", "rerank"])
-def test_the_parts_of_each_hit_add_up_to_its_score(searcher: Searcher, recall: str) -> None:
+def test_the_parts_of_each_hit_add_up_to_its_score(painless: None, searcher: Searcher, recall: str) -> None:
     options = Options(strategy="exact", recall=recall)  # type: ignore[arg-type]
     body = searcher.upgrade(BODY, Ask("red shirt", shop.photo(5)), options).body
     assert set(asked_of(body)) == {"keyword", "text", "image"}
