@@ -233,7 +233,6 @@ def main() -> None:
         ),
         setting_rows(cluster, recipe, products),
     )
-    cluster.client.indices.delete(index="bench-speed-*,bench-kind", ignore_unavailable=True)
     publish(
         "speed",
         f"Three clauses, {QUERIES} questions of a text and a photo, in turn",
@@ -244,6 +243,8 @@ def main() -> None:
             "photo of something else. The larger set repeats the real products with moved vectors."
         ),
     )
+    for name in ("bench-kind", *(f"bench-speed-{size}" for size in SIZES)):
+        cluster.client.indices.delete(index=name, ignore_unavailable=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The command line: parse, call one function, print. Every error of the library is shown here, once."""
 
+import os
 import sys
 import traceback
 
@@ -25,8 +26,9 @@ FATAL, INTERRUPTED = 1, 130
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="esmm")
+@click.option("--dir", "folder", help="A folder whose mappings/ and ingest/ replace those shipped [ESMM_DIR].")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the trace of an error.")
-def cli() -> None:
+def cli(folder: str | None) -> None:
     """Upgrade an existing Elasticsearch keyword search to multi-modal hybrid search.
 
     \b
@@ -37,6 +39,8 @@ def cli() -> None:
 
     Exit codes: 0 all well, 1 fatal, 2 wrong usage, 3 some lines rejected, 130 interrupted.
     """  # noqa: D301  # \b keeps click from folding the lines
+    if folder:
+        os.environ["ESMM_DIR"] = folder
 
 
 _loading, _searching = (init, ingest, demo, doctor, rollback), (search, upgrade, calibrate, embed, console, template)

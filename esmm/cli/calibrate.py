@@ -9,13 +9,13 @@ from esmm.cli.common import (
     calibration_of,
     calibration_path,
     connection_options,
-    find_server,
     load_recipe,
     open_cluster,
     recipe_option,
 )
 from esmm.cli.upgrade import read_text
 from esmm.errors import QueryError
+from esmm.server import find_server
 
 
 @click.command()
@@ -39,7 +39,7 @@ def calibrate(body: str, queries: str, print_: bool, recipe_path: str, **flags: 
     if not query:
         raise QueryError(f"{body} has no query", "give the search body as your shop sends it")
     texts = [line.strip() for line in read_text(queries).splitlines() if line.strip()]
-    server = open_cluster(find_server(flags))
+    server = open_cluster(find_server(**flags))
     with named_errors(server.where):
         constant = measure(server.client, recipe.index.name, query, texts)
     click.echo(f"k = {constant:g}: the median score at rank 10 over {len(texts)} queries")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from esmm.errors import RecipeError
+from esmm.errors import EsmmError, RecipeError
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -30,7 +30,7 @@ _CONNECTION = [
 
 
 def connection_options(command: F) -> F:
-    """Add the options that say where Elasticsearch is; the command gets them as keywords for :func:`open_cluster`."""
+    """Add the options that say where Elasticsearch is, as :func:`esmm.server.find_server` takes them."""
     for option in reversed(_CONNECTION):
         command = option(command)
     return command
@@ -58,18 +58,12 @@ class Cluster(NamedTuple):
     where: "Connection"
 
 
-def find_server(flags: dict[str, Any]) -> "Connection":
-    """Return the connection that is named by flag, environment or file; else that of the local node, if it runs."""
-    from dataclasses import replace
-
-    from esmm import node
-    from esmm.cluster import connection
-
-    where = connection(**flags)
-    if where.named:
-        return where
-    local = node.status()
-    return replace(where, url=local.url) if local else where
+def write_out(path: str, text: str) -> None:
+    """Write a file that a person named. Raises EsmmError if that cannot be."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EsmmError(f"{path} cannot be written: {error.strerror}", "name a file in a folder that exists") from None
 
 
 def open_cluster(where: "Connection") -> Cluster:
@@ -86,7 +80,8 @@ def load_recipe(path: str) -> "Recipe":
     from esmm.recipe import load
 
     if not Path(path).is_file():
-        raise RecipeError(path, ["it does not exist"], "esmm init CATALOGUE writes one; --recipe names another file")
+        fault = "it is a folder" if Path(path).is_dir() else "it does not exist"
+        raise RecipeError(path, [fault], "esmm init CATALOGUE writes one; --recipe names another file")
     return load(path)
 
 

@@ -1,6 +1,5 @@
 """``esmm console``: a search as text to paste into Kibana's Dev Console."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -8,14 +7,15 @@ import click
 from esmm.cli.common import (
     connection_options,
     device_option,
-    find_server,
     load_recipe,
     open_cluster,
     recipe_option,
     say,
+    write_out,
 )
 from esmm.cli.search import pairs_of, recognise
 from esmm.cli.template import setting_of
+from esmm.server import find_server
 
 
 @click.command()
@@ -51,7 +51,7 @@ def console(
     recipe = load_recipe(recipe_path)
     text, photo = recognise(query, image)
     ask = Ask(text, photo_of(photo) if photo else None, pairs_of(filters), size)
-    server = open_cluster(find_server(flags))
+    server = open_cluster(find_server(**flags))
     with named_errors(server.where):
         meta = meta_of(server.client, recipe.index.name)
         vectors = QuestionEncoder(recipe, meta["clauses"], device=device).clauses(ask)
@@ -59,5 +59,5 @@ def console(
     if out is None:
         click.echo(shown, nl=False)
     else:
-        Path(out).write_text(shown, encoding="utf-8")
+        write_out(out, shown)
         say(f"wrote {out}: paste it into Kibana's Dev Console")

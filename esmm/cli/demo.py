@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from esmm.cli.common import connection_options, device_option, find_server, load_recipe, say
+from esmm.cli.common import connection_options, device_option, load_recipe, say
 from esmm.cli.ingest import ensure_server, run, summary
+from esmm.server import find_server
 
 if TYPE_CHECKING:
     from esmm.cli.common import Cluster
@@ -27,7 +28,7 @@ def demo(device: str, **flags: Any) -> None:
     from esmm.ingest.load import Source
     from esmm.shipped import shipped
 
-    server = ensure_server(find_server(flags), quiet=False)
+    server = ensure_server(find_server(**flags), quiet=False)
     say(f"using Elasticsearch {server.can} at {server.where.where}")
     folder = shipped("ingest/sample")
     recipe = load_recipe(str(folder / "esmm.toml"))

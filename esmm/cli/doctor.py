@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from esmm.cli.common import connection_options, device_option, find_server, load_recipe, open_cluster, recipe_option
+from esmm.cli.common import connection_options, device_option, load_recipe, open_cluster, recipe_option
 from esmm.errors import EsmmError
+from esmm.server import find_server
 
 if TYPE_CHECKING:
     from esmm.cli.common import Cluster
@@ -45,7 +46,7 @@ def doctor(recipe_path: str, device: str, **flags: Any) -> None:
 
 def _examine(recipe_path: str, device: str, flags: dict[str, Any]) -> Iterator[Finding]:
     found: dict[str, Any] = {}
-    yield from _step("server", lambda: found.setdefault("server", open_cluster(find_server(flags))), _server)
+    yield from _step("server", lambda: found.setdefault("server", open_cluster(find_server(**flags))), _server)
     yield from _step("recipe", lambda: found.setdefault("recipe", load_recipe(recipe_path)), _recipe)
     if recipe := found.get("recipe"):
         yield from _encoders(recipe, device)

@@ -12,12 +12,13 @@ from esmm.cli.common import (
     Cluster,
     connection_options,
     device_option,
-    find_server,
     load_recipe,
     open_cluster,
     recipe_option,
     say,
+    write_out,
 )
+from esmm.server import find_server
 
 if TYPE_CHECKING:
     from esmm.cluster import Connection
@@ -78,7 +79,7 @@ def run(source: "Source", recipe: "Recipe", flags: dict[str, Any], *, device: st
     from esmm.ingest.vectors import VectorCache
     from esmm.paths import vector_cache_path
 
-    server = ensure_server(find_server(flags), quiet=quiet)
+    server = ensure_server(find_server(**flags), quiet=quiet)
     encoders, missing = _encoders(recipe, device, quiet=quiet)
     with (
         named_errors(server.where),
@@ -144,7 +145,7 @@ def _recipe(path: str, catalogue: str, *, quiet: bool) -> "Recipe":
     if path == RECIPE and not Path(path).is_file() and beside.is_file():
         return load_recipe(str(beside))
     if path == RECIPE and not Path(path).is_file() and catalogue != "-":
-        Path(path).write_text(recipe_for(catalogue), encoding="utf-8")
+        write_out(path, recipe_for(catalogue))
         if not quiet:
             say(f"no recipe here: wrote {path} from what {catalogue} looks like; edit it and load again to change it")
     return load_recipe(path)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from esmm.cli.common import RECIPE, say
+from esmm.cli.common import RECIPE, say, write_out
 from esmm.errors import RecipeError
 
 
@@ -23,7 +23,7 @@ def init(catalogue: str | None, out: str, print_: bool, force: bool) -> None:
         return
     if Path(out).exists() and not force:
         raise RecipeError(out, ["it exists already"], "use --force to replace it, or --out for another file")
-    Path(out).write_text(text, encoding="utf-8")
+    write_out(out, text)
     say(f"wrote {out}: look at it, then load with: esmm ingest {catalogue}")
 
 

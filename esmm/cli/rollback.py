@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from esmm.cli.common import connection_options, find_server, load_recipe, open_cluster, recipe_option
+from esmm.cli.common import connection_options, load_recipe, open_cluster, recipe_option
+from esmm.server import find_server
 
 
 @click.command()
@@ -17,7 +18,7 @@ def rollback(recipe_path: str, dry_run: bool, **flags: Any) -> None:
     from esmm.ingest import index
 
     recipe = load_recipe(recipe_path)
-    server = open_cluster(find_server(flags))
+    server = open_cluster(find_server(**flags))
     with named_errors(server.where):
         if dry_run:
             known = index.versions(server.client, recipe.index.name)

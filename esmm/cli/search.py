@@ -10,13 +10,13 @@ from esmm.cli.common import (
     Cluster,
     connection_options,
     device_option,
-    find_server,
     load_recipe,
     open_cluster,
     recipe_option,
     say,
 )
 from esmm.errors import QueryError
+from esmm.server import find_server
 
 if TYPE_CHECKING:
     from esmm.query.search import Ask
@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 @click.option("--image", help="A photo: path, URL or data URI.")
 @click.option("--like", multiple=True, metavar="ID", help="A product of the index to be like; may be repeated.")
 @click.option("--avoid", help="A text to keep away from.")
-@click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE", help="Keep only these; may be repeated.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Keep only these; several values of one field mean any of them.",
+)
 @click.option("--size", default=10, show_default=True, type=click.IntRange(0, 10_000), help="Products a page.")
 @click.option("--from", "start", default=0, show_default=True, type=click.IntRange(0), help="Products to skip.")
 @click.option("--keyword-only", is_flag=True, help="Leave the vectors out, to compare.")
@@ -74,7 +80,7 @@ def search(
     if show["print_"]:
         click.echo(_printed(recipe, ask, device, keyword_only=keyword_only))
         return
-    server = open_cluster(find_server(options))
+    server = open_cluster(find_server(**options))
     _run(recipe, ask, server, device=device, keyword_only=keyword_only, show=show)
 
 

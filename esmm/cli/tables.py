@@ -36,7 +36,7 @@ def hits_table(answer: "Answer", recipe: "Recipe") -> None:
         cells = [_cell(hit.source, name) for name in (title, *facets)]
         found = ", ".join(part.clause for part in hit.parts if part.contribution > 0) or "keyword"
         table.add_row(str(rank), f"{hit.score:.4f}", _plain(hit.id), *cells, found)
-    console().print(table if answer.hits else "nothing found")
+    console().print(table if answer.hits else "nothing found" if not answer.total else "no products on this page")
     console().print(f"{len(answer.hits)} of {answer.total} products, {answer.took} ms")
 
 

@@ -10,13 +10,13 @@ from esmm.cli.common import (
     Cluster,
     connection_options,
     device_option,
-    find_server,
     load_recipe,
     open_cluster,
     recipe_option,
     say,
 )
 from esmm.cli.search import pairs_of
+from esmm.server import find_server
 
 if TYPE_CHECKING:
     from esmm.query.templates import Setting
@@ -29,6 +29,7 @@ strategy_option = click.option(
     show_default=True,
     help="How the template fuses keyword and vectors.",
 )
+
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be sent, and change nothing.")
 
 
@@ -72,7 +73,7 @@ def install(strategy: str, dry_run: bool, recipe_path: str, **flags: Any) -> Non
     from esmm.query import templates
 
     recipe = load_recipe(recipe_path)
-    server = open_cluster(find_server(flags))
+    server = open_cluster(find_server(**flags))
     with named_errors(server.where):
         templates.need_mustache(server.can)
         meta = meta_of(server.client, recipe.index.name)
@@ -111,7 +112,7 @@ def render(strategy: str, recipe_path: str, device: str, facets: bool, params_on
     asked = {name: given.pop(name) for name in ("text", "image", "filters", "size", "start")}
     photo = photo_of(asked["image"]) if asked["image"] else None
     ask = Ask(asked["text"], photo, pairs_of(asked["filters"]), asked["size"], asked["start"])
-    server = open_cluster(find_server(given))
+    server = open_cluster(find_server(**given))
     with named_errors(server.where):
         meta = meta_of(server.client, recipe.index.name)
         setting = setting_of(server, recipe, meta)
@@ -138,7 +139,7 @@ def remove(strategy: str, dry_run: bool, recipe_path: str, **flags: Any) -> None
     if dry_run:
         click.echo(f"DELETE _scripts/{name}")
         return
-    server = open_cluster(find_server(flags))
+    server = open_cluster(find_server(**flags))
     with named_errors(server.where):
         templates.remove(server.client, name)
     click.echo(f"{name} is deleted")

@@ -11,13 +11,13 @@ from esmm.cli.common import (
     calibration_of,
     connection_options,
     device_option,
-    find_server,
     load_recipe,
     open_cluster,
     recipe_option,
     say,
 )
 from esmm.errors import QueryError, Unreachable
+from esmm.server import find_server
 
 if TYPE_CHECKING:
     from esmm.query.search import Searcher
@@ -81,7 +81,7 @@ def searcher_for(recipe: "Recipe", flags: dict[str, Any], device: str) -> "Searc
     from esmm.cluster import Capabilities, named_errors
     from esmm.query.search import Searcher
 
-    where = find_server(flags)
+    where = find_server(**flags)
     known = calibration_of(recipe)
     try:
         server = open_cluster(where)

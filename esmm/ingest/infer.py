@@ -14,6 +14,8 @@ _BRAND = re.compile(r"brand|manufacturer|maker|vendor", re.IGNORECASE)
 _PHOTO = re.compile(r"image|photo|picture|img|thumb", re.IGNORECASE)
 _PHOTO_VALUE = re.compile(r"(^data:image/)|(\.(jpe?g|png|webp|gif|bmp|tiff?)([?#].*)?$)", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
+_ID_LENGTH = 64
+_CLEAN = 0.9  # the share of values that must fit: a catalogue has a few spoilt lines, which the load rejects
 _LONG_WORDS, _FACET_WORDS, _FACET_SHARE, _FACET_LEAST = 20, 5, 0.3, 20
 
 
@@ -51,7 +53,7 @@ def recipe_text(guesses: Sequence[Guess], *, name: str, id_field: str) -> str:
         text_weight=FusionWeights().text,
         image_weight=FusionWeights().image,
     )
-    return re.sub(r"\n{3,}", "\n\n", text)
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 
 
 DEFAULT_FIELDS = (
@@ -69,19 +71,17 @@ def _keys(products: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _id_field(columns: dict[str, list[Any]], count: int) -> str:
-    unique = [
-        key
-        for key, values in columns.items()
-        if len(values) == count == len({str(v) for v in values})
-        and all(isinstance(v, (str, int)) and len(str(v)) <= 64 for v in values)
-    ]
+    """Choose a field that is there with a different value in nearly every product; a few lines may be spoilt."""
+    short = {key: {v for v in map(str, values) if len(v) <= _ID_LENGTH} for key, values in columns.items()}
+    unique = [key for key, values in short.items() if len(values) >= _CLEAN * count]
     named = [key for wanted in _ID_NAMES for key in unique if key.lower() == wanted]
-    if not (named or unique):
+    whole = [key for key in unique if len(short[key]) == count]
+    if not (named or whole):
         raise CatalogueError(
-            "no field could be the id: none is there in every product with a different value",
+            "no field could be the id: none has a different value in every product",
             "add one, or name it as index.id in a recipe of your own: esmm init --print",
         )
-    return (named or unique)[0]
+    return (named or whole)[0]
 
 
 def _guess(name: str, values: list[Any]) -> Guess | None:
@@ -93,7 +93,8 @@ def _guess(name: str, values: list[Any]) -> Guess | None:
         return Guess(name, "photo")
     if _PHOTO.search(name) and texts and all(len(text) > 500 for text in texts):
         return Guess(name, "photo")
-    return next((Guess(name, kind) for kind, test in _TYPES.items() if all(map(test, flat))), None) or _text(name, flat)
+    fits = (Guess(name, kind) for kind, test in _TYPES.items() if sum(map(test, flat)) >= _CLEAN * len(flat))
+    return next(fits, None) or _text(name, flat)
 
 
 def _text(name: str, values: list[Any]) -> Guess:

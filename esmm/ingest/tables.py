@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import date, time
 from decimal import Decimal
-from itertools import chain, zip_longest
+from itertools import chain
 from math import isfinite
 from typing import IO, Any
 
@@ -36,15 +36,12 @@ def csv_rows(source: str, stream: io.BufferedReader) -> Items:
     csv.field_size_limit(max(MAX_LINE_BYTES, csv.field_size_limit()))
     table = csv.reader(feed, delimiter=_delimiter(first[1]), strict=True)
     names = _header(source, table)
-    broken = False  # behind a broken row a short one is more likely the rest of it than a product
     for cells in feed.rows(table):
         number, raw = feed.row[0]
-        fault = _fault(cells, len(names), broken)
-        broken = isinstance(cells, csv.Error) or (broken and len(cells) != len(names))
-        if fault:
+        if fault := _fault(cells, len(names)):
             yield reject(source, number, fault, raw)
         elif not isinstance(cells, csv.Error) and any(cells):
-            record = {name: _value(cell) for name, cell in zip_longest(names, cells, fillvalue="") if name}
+            record = {name: _value(cell) for name, cell in zip(names, cells, strict=True) if name}
             yield Line(source, number, record)
 
 
@@ -73,13 +70,11 @@ def _is_number(text: str) -> bool:
     return text.removeprefix("-").replace(".", "", 1).isdigit()
 
 
-def _fault(cells: list[str] | csv.Error, width: int, broken: bool) -> str:
+def _fault(cells: list[str] | csv.Error, width: int) -> str:
     if isinstance(cells, csv.Error):
         return str(cells) if str(cells) == TOO_LONG else f"not a CSV row: {cells}"
-    if len(cells) > width:
+    if cells and len(cells) != width:
         return f"{len(cells)} cells where the header names {width}"
-    if broken and 0 < len(cells) < width:
-        return f"{len(cells)} cells where the header names {width}, behind a broken row"
     try:
         "".join(cells).encode()
     except UnicodeEncodeError:

@@ -64,7 +64,7 @@ RULES: dict[str, Rule] = {
     "retriever": Rule("adapted", "standard is unwrapped, knn becomes a clause, any other is refused by name"),
     "rank": Rule("refused", "the fusion takes its place; leave it out"),
     "sub_searches": Rule("refused", "give one query; the fusion takes their place"),
-    "scroll": Rule("refused", "scroll is an URL parameter; with it only the strategy boost goes: strategy=boost"),
+    "scroll": Rule("refused", "scroll is an URL parameter; with it only the strategy boost can be used"),
 }
 
 

@@ -70,6 +70,14 @@ def filters_of(recipe: "Recipe", wanted: Mapping[str, Sequence[str]]) -> list[Js
     unknown = [name for name in wanted if name not in facets]
     if unknown:
         raise QueryError(
-            f"cannot filter by {', '.join(unknown)}", f"fields that can be filtered: {', '.join(facets) or 'none'}"
+            f"cannot filter by {', '.join(unknown)}{_meant(unknown, facets)}",
+            f"fields that can be filtered: {', '.join(facets) or 'none'}",
         )
     return [{"terms": {facets[name]: list(values)}} for name, values in wanted.items()]
+
+
+def _meant(unknown: Sequence[str], facets: Mapping[str, str]) -> str:
+    from difflib import get_close_matches
+
+    close = [match for name in unknown for match in get_close_matches(name, facets, n=1)]
+    return f" (did you mean {', '.join(close)}?)" if close else ""

@@ -1,5 +1,6 @@
 """``upgrade(body)``: a shop's own search body made hybrid in one call, wherever the shop builds it."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ def upgrade(
     *,
     text: str | None = None,
     image: "str | bytes | Image | None" = None,
-    like: tuple[str, ...] = (),
+    like: str | Sequence[str] = (),
     avoid: str | None = None,
     searcher: "Searcher | None" = None,
     **options: Any,
@@ -29,11 +30,13 @@ def upgrade(
     ``text`` is what the text vector looks for; left out, the one text that the body asks for. ``image`` is a path,
     URL, data URI, the bytes of a photo or a PIL image; ``like`` are ids of products; ``avoid`` a text to keep away
     from. ``options`` are those of :class:`esmm.query.upgrade.Options` (strategy, recall, facets, floors). Without a
-    ``searcher``, one is made from ``esmm.toml`` and the environment's server at the first call, and kept.
+    ``searcher``, one is made at the first call, and kept, from ``esmm.toml`` and the server that the command line
+    would use.
     Raises QueryError, EncoderError or ClusterError.
     """
-    ask = Ask(text, photo_of(image) if image is not None else None, like=like, avoid=avoid)
-    made = (searcher or _default_searcher()).upgrade(body, ask, Options(**options))
+    kin = (like,) if isinstance(like, str) else tuple(like)
+    ask = Ask(text, photo_of(image) if image is not None else None, like=kin, avoid=avoid)
+    made = (searcher or _default_searcher()).upgrade(body, ask, Options.checked(**options))
     return _as_given(body, made.body)
 
 
@@ -41,12 +44,13 @@ def upgrade(
 def _default_searcher() -> "Searcher":
     from pathlib import Path
 
-    from esmm.cluster import capabilities, connect, connection, named_errors
+    from esmm.cluster import capabilities, connect, named_errors
     from esmm.query.calibrate import Calibration
     from esmm.query.search import Searcher
     from esmm.recipe import load
+    from esmm.server import find_server
 
-    where = connection()
+    where = find_server()
     with named_errors(where):
         client = connect(where)
         known = Calibration.load(Path(RECIPE).parent / Calibration.FILE)

@@ -53,19 +53,56 @@ class Hit:
         }
 
 
-def hits_of(answer: Mapping[str, Any], fusion: "Fusion") -> list[Hit]:
-    """Read the hits of a search answered with ``include_named_queries_score``."""
+def hits_of(answer: Mapping[str, Any], fusion: "Fusion", request: Mapping[str, Any] | None = None) -> list[Hit]:
+    """Read the hits of a search answered with ``include_named_queries_score``.
+
+    The ``request`` tells a search by the strategy boost from one by ``exact``; left out, it was ``exact``.
+    """
+    boosts = _boosts_of(request["query"]) if request and "rescore" not in request and asked_of(request) else None
     return [
-        Hit(hit["_id"], hit["_score"], hit.get("_source", {}), parts_of(hit.get("matched_queries") or {}, fusion))
+        Hit(
+            hit["_id"],
+            hit["_score"],
+            hit.get("_source", {}),
+            parts_of(hit.get("matched_queries") or {}, fusion, boosts),
+        )
         for hit in answer["hits"]["hits"]
     ]
 
 
-def parts_of(named: "Mapping[str, float] | Sequence[str]", fusion: "Fusion") -> tuple[Part, ...]:
-    """Turn the named scores of a hit into parts, in the order of the clauses' names, the keyword first."""
+def parts_of(
+    named: "Mapping[str, float] | Sequence[str]", fusion: "Fusion", boosts: Mapping[str, float] | None = None
+) -> tuple[Part, ...]:
+    """Turn the named scores of a hit into parts, in the order of the clauses' names, the keyword first.
+
+    ``boosts`` are those of the strategy boost, whose named scores have them in already.
+    """
     scores = named if isinstance(named, Mapping) else {}
     clauses = [name.removeprefix(PREFIX) for name in scores if name.startswith(PREFIX) and not name.endswith(RAW)]
-    return tuple(_part(clause, scores, fusion) for clause in sorted(clauses, key=lambda c: (c != KEYWORD, c)))
+    ordered = sorted(clauses, key=lambda c: (c != KEYWORD, c))
+    if boosts is not None:
+        return tuple(_boosted(clause, scores[PREFIX + clause], boosts) for clause in ordered)
+    return tuple(_part(clause, scores, fusion) for clause in ordered)
+
+
+def _boosted(clause: str, score: float, boosts: Mapping[str, float]) -> Part:
+    """Take the boost out of a named score: a knn score is (1 + cosine) / 2, the keyword's is its own."""
+    weight = boosts.get(clause, 1.0)
+    plain = score / weight if weight else 0.0
+    raw = plain if clause in (KEYWORD, TIER) else 2 * plain - 1
+    return Part(clause, raw, plain, weight, score)
+
+
+def _boosts_of(node: Any) -> dict[str, float]:
+    """Return the boost of each named knn in a request."""
+    if isinstance(node, list):
+        return {name: height for item in node for name, height in _boosts_of(item).items()}
+    if not isinstance(node, dict):
+        return {}
+    own = node.get("knn")
+    if isinstance(own, dict) and str(own.get("_name", "")).startswith(PREFIX):
+        return {own["_name"].removeprefix(PREFIX): float(own.get("boost", 1.0))}
+    return {name: height for inside in node.values() for name, height in _boosts_of(inside).items()}
 
 
 def _part(clause: str, scores: Mapping[str, float], fusion: "Fusion") -> Part:

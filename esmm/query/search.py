@@ -121,7 +121,10 @@ class Searcher:
         if not (ask.modalities() or ask.like):
             ask = replace(ask, text=text_of(query))
         if not (ask.modalities() or ask.like):
-            raise QueryError("the body asks for no text", "say what the vectors look for: text=, image= or like=")
+            raise QueryError(
+                "the body asks for no text",
+                "say what the vectors look for: a text, an image or ids of products to be like",
+            )
         known = self._calibration.saturation(query)
         fusion = replace(self.fusion, saturation=known) if known else self.fusion
         made = upgrade_body(
@@ -154,7 +157,7 @@ class Searcher:
         if self._client is None:
             raise QueryError("no server is connected, so nothing can be searched", "give the Searcher a client")
         answer = self._client.search(index=self._recipe.index.name, body=body, include_named_queries_score=True)
-        hits = hits_of(answer.body, fusion)
+        hits = hits_of(answer.body, fusion, body)
         raws = [part.raw for hit in hits for part in hit.parts if part.clause == KEYWORD and part.raw > 0]
         total = answer["hits"].get("total", {}).get("value", -1)
         return Answer(hits, total, answer["took"], body, far_from(fusion.saturation, raws))

@@ -42,7 +42,7 @@ def exact(parts: Parts) -> Json:
 def boost(parts: Parts) -> Json:
     """Return the body of one request without rescore or scripts, in about the order of the fusion."""
     boosted = boosts(parts)
-    should = [knn_query(clause, parts, height) for clause, height in boosted]
+    should = [_named_knn(clause, parts, height) for clause, height in boosted]
     if parts.keyword is None:
         return {**parts.rest, "query": {"bool": {"should": should, "minimum_should_match": 1}}}
     if parts.recall == "rescue":
@@ -55,6 +55,10 @@ def boost(parts: Parts) -> Json:
     else:
         query = {"bool": {"should": [keyword, *should], "minimum_should_match": 1}}
     return with_facets(parts, {**parts.rest, "query": query})
+
+
+def _named_knn(clause: VectorClause, parts: Parts, height: float) -> Json:
+    return {"knn": {**knn_query(clause, parts, height)["knn"], "_name": named(clause.name)}}
 
 
 def boosts(parts: Parts) -> list[tuple[VectorClause, float]]:

@@ -5,8 +5,8 @@ A pure function of body, clauses, fusion and options. What cannot be kept is ref
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from esmm.errors import Incompatible, QueryError
 from esmm.query.body import MAX_DEPTH, RULES, depth_of, listed, read_body, whole_number
@@ -39,6 +39,17 @@ class Options:
     facets: Facets = "union"
     floors: Mapping[str, float] = field(default_factory=dict)
     guard: tuple[Json, ...] = ()
+
+    @classmethod
+    def checked(cls, **given: Any) -> "Options":
+        """Return options given by name. Raises QueryError for a name or a value that is none."""
+        values = {"strategy": get_args(Strategy), "recall": get_args(Recall), "facets": get_args(Facets)}
+        for name, value in given.items():
+            if name not in {each.name for each in fields(cls)}:
+                raise QueryError(f"there is no option {name}", f"take {', '.join(each.name for each in fields(cls))}")
+            if name in values and value not in values[name]:
+                raise QueryError(f"{name} cannot be {value!r}", f"take one of {', '.join(values[name])}")
+        return cls(**given)
 
 
 @dataclass(frozen=True)

@@ -45,3 +45,15 @@ def test_the_parts_of_each_hit_add_up_to_its_score(painless: None, searcher: Sea
     without_photo = {hit.id: sentence(hit, asked_of(body)) for hit in answer.hits if int(hit.id[1:]) >= 25}
     assert without_photo
     assert all("photo" not in why.partition("; ")[0] for why in without_photo.values())
+
+
+@pytest.mark.parametrize("recall", ["union", "rescue", "rerank"])
+def test_the_parts_add_up_under_boost(searcher: Searcher, recall: str) -> None:
+    options = Options(strategy="boost", recall=recall)  # type: ignore[arg-type]
+    body = searcher.upgrade(BODY, Ask("red shirt", shop.photo(5)), options).body
+    answer = searcher.send(body, searcher.fusion)
+    assert answer.hits
+    for hit in answer.hits:
+        assert sum(part.contribution for part in hit.parts) == pytest.approx(hit.score, rel=1e-5)
+        assert all(-1 <= part.raw <= 1.00001 for part in hit.parts if part.clause in ("text", "image"))
+    assert {part.clause for hit in answer.hits for part in hit.parts} >= {"keyword", "text", "image"}

@@ -116,3 +116,13 @@ def test_the_commented_default_is_a_sound_recipe_and_shows_the_true_defaults() -
     shown = parse(settings.sub(r"\1", without_default.sub(r"## \1 = ", text)))
     assert shown.model_dump() == recipe.model_dump()
     assert shown.model_fields_set > recipe.model_fields_set
+
+
+def test_a_few_spoilt_lines_change_no_guess() -> None:
+    products: list[dict[str, Any]] = [{"sku": f"S{n}", "name": f"Shoe {n}", "price": n / 2} for n in range(30)]
+    products[3]["sku"] = None
+    products[4]["sku"] = "S5"
+    products[5]["price"] = "cheap"
+    guessed = parse(infer_recipe(products, name="shoes"))
+    assert guessed.index.id == "sku"
+    assert guessed.fields["price"].type == "double"
