@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from esmm.cli.common import Cluster, find_server, load_recipe
+from esmm.cli.common import Cluster, load_recipe
 from esmm.cli.ingest import ensure_server
 from esmm.cluster import DEFAULT_URL
 from esmm.errors import EsmmError
 from esmm.paths import cache_dir, make_folder
+from esmm.server import find_server
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[1] / "ingest" / "sample"
@@ -64,7 +65,7 @@ def main() -> int:
     parser.add_argument("--recipe", type=Path, default=SAMPLE / "esmm.toml")
     given = parser.parse_args()
     index = load_recipe(str(given.recipe)).index.name
-    server = ensure_server(find_server({}), quiet=False)
+    server = ensure_server(find_server(), quiet=False)
     os.environ |= {"ELASTICSEARCH_URL": server.where.url or DEFAULT_URL, "INDEX": index}
     work = make_folder(cache_dir() / "clients" / index)
     prepare(work, given.recipe.absolute(), given.text, server)
