@@ -51,7 +51,8 @@ for _command in (*_loading, *_searching, up, down, status):
 def main() -> None:
     """Run the command line; turn every error into a sentence, a hint and an exit code."""
     try:
-        sys.exit(cli(standalone_mode=False) or 0)
+        # --debug may stand anywhere: it is added to the command that just failed, at its end.
+        sys.exit(cli([part for part in sys.argv[1:] if part != "--debug"], standalone_mode=False) or 0)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:

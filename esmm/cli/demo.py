@@ -29,7 +29,8 @@ def demo(device: str, **flags: Any) -> None:
     from esmm.shipped import shipped
 
     server = ensure_server(find_server(**flags), quiet=False)
-    say(f"using Elasticsearch {server.can} at {server.where.where}")
+    unnamed = "" if server.where.named else ", which no setting names; esmm up runs one of your own"
+    say(f"using Elasticsearch {server.can} at {server.where.where}{unnamed}")
     folder = shipped("ingest/sample")
     recipe = load_recipe(str(folder / "esmm.toml"))
     flags["url"] = flags.get("url") or server.where.url

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--photos", multiple=True, help="A folder or zip file of photos; may be given several times.")
 @click.option("--allow-private", is_flag=True, help="Fetch photos from private network addresses too.")
 @click.option("--dry-run", is_flag=True, help="Check every line; encode and store nothing.")
-@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.option("-q", "--quiet", is_flag=True, help="Print faults only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @device_option
 @connection_options
@@ -67,6 +67,8 @@ def ingest(
         click.echo(_as_json(report))
     elif not quiet:
         click.echo(summary(report, dry_run=dry_run))
+    elif report.rejected:
+        say(f"{report.rejected:,} of {report.read:,} lines rejected: {report.rejected_file}")
     raise click.exceptions.Exit(report.exit_code)
 
 

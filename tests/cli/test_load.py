@@ -186,3 +186,12 @@ def test_recipe_with_text_vectors_alone(esmm: Esmm, shop_folder: Path, client: E
     (shop_folder / "esmm.toml").write_text(text, encoding="utf-8")
     assert esmm("ingest", "catalog.jsonl").code == 0
     assert "image_vector" not in client.indices.get_mapping(index=alias)[f"{alias}-v0001"]["mappings"]["properties"]
+
+
+def test_quiet_still_says_that_lines_were_rejected(program: Esmm, shop_folder: Path, alias: str) -> None:
+    with (shop_folder / "catalog.jsonl").open("a", encoding="utf-8") as catalogue:
+        catalogue.write("not json\n")
+    done = program("ingest", "catalog.jsonl", "--quiet")
+    assert (done.code, done.out) == (3, "")
+    assert "1 of " in done.err
+    assert "catalog.rejected.jsonl" in done.err
