@@ -33,8 +33,7 @@ def demo(device: str, **flags: Any) -> None:
     say(f"using Elasticsearch {server.can} at {server.where.where}{unnamed}")
     folder = shipped("ingest/sample")
     recipe = load_recipe(str(folder / "esmm.toml"))
-    flags["url"] = flags.get("url") or server.where.url
-    report = run(Source(str(folder / "products.jsonl")), recipe, flags, device=device, quiet=False)
+    report = run(Source(str(folder / "products.jsonl")), recipe, server, device=device, quiet=False)
     say(summary(report))
     queries = json.loads((folder / "queries.json").read_text(encoding="utf-8"))["queries"]
     gained = _compare(recipe, server, queries, device)

@@ -62,7 +62,10 @@ def ingest(
     if catalogue != "-":
         check_fit(recipe, head(catalogue, LOOKED_AT))
     source = _source(catalogue, recipe, photos, allow_private=allow_private)
-    report = check(source, recipe) if dry_run else run(source, recipe, flags, device=device, quiet=quiet)
+    if dry_run:
+        report = check(source, recipe)
+    else:
+        report = run(source, recipe, ensure_server(find_server(**flags), quiet=quiet), device=device, quiet=quiet)
     if as_json:
         click.echo(_as_json(report))
     elif not quiet:
@@ -72,7 +75,7 @@ def ingest(
     raise click.exceptions.Exit(report.exit_code)
 
 
-def run(source: "Source", recipe: "Recipe", flags: dict[str, Any], *, device: str, quiet: bool) -> "LoadReport":
+def run(source: "Source", recipe: "Recipe", server: Cluster, *, device: str, quiet: bool) -> "LoadReport":
     """Load with progress shown; used by ``esmm demo`` too."""
     from esmm.cli.progress import load_progress
     from esmm.cluster import named_errors
@@ -81,7 +84,6 @@ def run(source: "Source", recipe: "Recipe", flags: dict[str, Any], *, device: st
     from esmm.ingest.vectors import VectorCache
     from esmm.paths import vector_cache_path
 
-    server = ensure_server(find_server(**flags), quiet=quiet)
     encoders, missing = _encoders(recipe, device, quiet=quiet)
     with (
         named_errors(server.where),

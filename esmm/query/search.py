@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from esmm.errors import QueryError
@@ -89,7 +90,8 @@ class Searcher:
     ) -> None:
         self._client, self._recipe, self._can = client, recipe, can
         meta = meta_of(client, recipe.index.name) if client else {}
-        self._encoder = QuestionEncoder(recipe, meta.get("clauses"), device=device, vectors_of=self._stored)
+        stored = partial(_stored_vectors, client, recipe.index.name) if client else None
+        self._encoder = QuestionEncoder(recipe, meta.get("clauses"), device=device, vectors_of=stored)
         self._calibration = calibration or Calibration()
         self.fusion = fusion_of(recipe, meta.get("saturation"))
 
@@ -125,18 +127,14 @@ class Searcher:
                 "the body asks for no text",
                 "say what the vectors look for: a text, an image or ids of products to be like",
             )
-        known = self._calibration.saturation(query)
-        fusion = replace(self.fusion, saturation=known) if known else self.fusion
-        made = upgrade_body(
-            given, self._encoder.clauses(ask), fusion, limits=self._recipe.search, can=self._can, options=options
-        )
-        if query is None or known or made.strategy == "keyword":
+        made = self._hybrid(given, query, self._encoder.clauses(ask), options)
+        if query is None or self._calibration.saturation(query) or made.strategy == "keyword":
             return made
-        hint = f"this query was never calibrated (esmm calibrate): its scores count by k = {fusion.saturation:g}"
+        hint = f"this query was never calibrated (esmm calibrate): its scores count by k = {self.fusion.saturation:g}"
         return replace(made, notes=(*made.notes, hint))
 
     def template(self, body: Any, options: Options | None = None) -> Upgraded:
-        """Return the hybrid form with placeholders for a client to fill in; loads no model.
+        """Return the hybrid form with placeholders for a client to fill in; with a server, no model is loaded.
 
         ``"<query_text>"`` stands wherever the body's own text stood, ``"<text_vector>"`` where its vector goes, both in
         their quotes; so does ``"<image_vector>"`` where the photos can be compared with a text.
@@ -145,12 +143,18 @@ class Searcher:
         if text_of(given.get("query")) is None:
             raise QueryError("the body asks for no text, so there is nothing to fill in", "give the body as sent")
         plain = {**given, "query": with_text(given["query"], "<query_text>")}
-        known = self._calibration.saturation(given["query"])
-        fusion = replace(self.fusion, saturation=known) if known else self.fusion
         clauses = [
             VectorClause(name, entry, f"<{name}_vector>") for name, entry in self._encoder.fields("text").items()
         ]
-        return upgrade_body(plain, clauses, fusion, limits=self._recipe.search, can=self._can, options=options)
+        return self._hybrid(plain, given["query"], clauses, options)
+
+    def _hybrid(
+        self, body: Json, query: Mapping[str, Any] | None, clauses: Sequence[VectorClause], options: Options | None
+    ) -> Upgraded:
+        """Upgrade a body, with the saturation constant that ``query`` was calibrated to, if it was."""
+        known = self._calibration.saturation(query)
+        fusion = replace(self.fusion, saturation=known) if known else self.fusion
+        return upgrade_body(body, clauses, fusion, limits=self._recipe.search, can=self._can, options=options)
 
     def send(self, body: Json, fusion: Fusion) -> Answer:
         """Send a body and read its hits, each with what every clause gave to it."""
@@ -162,13 +166,9 @@ class Searcher:
         total = answer["hits"].get("total", {}).get("value", -1)
         return Answer(hits, total, answer["took"], body, far_from(fusion.saturation, raws))
 
-    def _stored(self, ids: Sequence[str], name: str) -> list[list[float]]:
-        """Return the vectors that products of the index have in a field."""
-        if self._client is None:
-            raise QueryError(
-                "products to be like are looked up in the index, and no server is connected", "connect one"
-            )
-        query = {"ids": {"values": list(ids)}}
-        body: Mapping[str, Any] = {"query": query, "fields": [name], "_source": False, "size": len(ids)}
-        hits = self._client.search(index=self._recipe.index.name, body=dict(body))["hits"]["hits"]
-        return [hit["fields"][name] for hit in hits if name in hit.get("fields", {})]
+
+def _stored_vectors(client: "Elasticsearch", index: str, ids: Sequence[str], name: str) -> list[list[float]]:
+    """Return the vectors that products of an index have in a field."""
+    body: Json = {"query": {"ids": {"values": list(ids)}}, "fields": [name], "_source": False, "size": len(ids)}
+    hits = client.search(index=index, body=body)["hits"]["hits"]
+    return [hit["fields"][name] for hit in hits if name in hit.get("fields", {})]
