@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _TITLES, _WORDS, _RANK = 60, 3, 10
 FAR = 50.0
 # Filters change from search to search and give no score, so they are no part of a query's shape.
-_UNSCORED = ("filter", "must_not")
+_UNSCORED = ("filter", "must_not", "mustNot")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Calibration:
 
 def shape_of(query: Mapping[str, Any]) -> str:
     """Return 12 hex digits that two queries share if they differ only in their words and their filters."""
-    scored = _scored(with_text(dict(query), "?"))
+    scored = _scored(with_text(query, "?"))
     return hashlib.sha256(json.dumps(scored, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -70,10 +70,11 @@ def calibrate(client: "Elasticsearch", index: str, query: Mapping[str, Any], tex
     """Return the median score at rank 10 of a query over the texts of a log. Raises QueryError if nothing is found.
 
     Each text takes the place of the one that the query asks for; a text that finds fewer than 10 counts by its last.
+    A constant_score gives its constant, whatever the texts: each of its matches then counts one half.
     """
     if text_of(query) is None:
         raise QueryError("the query asks for no text that the log's queries could replace", "give the query as sent")
-    constant = _median_score(client, index, [with_text(dict(query), text) for text in texts if text.strip()])
+    constant = _median_score(client, index, [with_text(query, text) for text in texts if text.strip()])
     if not constant:
         raise QueryError(f"no query of the log finds anything in {index}", "take queries that customers really send")
     return constant

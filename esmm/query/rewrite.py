@@ -1,29 +1,26 @@
 """Put other words in a query: for calibration by a log, and for placeholders that a client fills in."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from esmm.query.text import BESIDE, IN_FIELD, PASSED_OVER
+from esmm.query.text import places
 
 Json = dict[str, Any]
 
 
-def with_text(query: Json, text: str) -> Json:
-    """Return the query with ``text`` in place of the words that its full-text clauses ask for."""
-    replaced: Json = _replaced(query, text)
-    return replaced
+def with_text(query: Mapping[str, Any], text: str) -> Json:
+    """Return the query with ``text`` in place of the words that :func:`esmm.query.text.text_of` finds in it.
 
-
-def _replaced(node: Any, text: str) -> Any:
-    if isinstance(node, list):
-        return [_replaced(item, text) for item in node]
-    if not isinstance(node, dict):
-        return node
-    made = {}
-    for key, inside in node.items():
-        if key in BESIDE and isinstance(inside, dict):
-            made[key] = {**inside, "query": text}
-        elif key in IN_FIELD and isinstance(inside, dict):
-            made[key] = {name: {**v, "query": text} if isinstance(v, dict) else text for name, v in inside.items()}
-        else:
-            made[key] = inside if key in PASSED_OVER else _replaced(inside, text)
+    In the syntax of query_string the new text is read word for word: the operators among the old words go with them,
+    and its own signs are escaped.
+    """
+    made: Json = _copied(query)
+    for place in places(made):
+        place.write(text)
     return made
+
+
+def _copied(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _copied(inside) for key, inside in node.items()}
+    return [_copied(item) for item in node] if isinstance(node, (list, tuple)) else node
