@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from esmm.cli.common import connection_options, load_recipe, open_cluster, recipe_option
+from esmm.cli.common import connection_options, load_recipe, open_cluster, recipe_option, say
 from esmm.server import find_server
 
 
@@ -19,12 +19,13 @@ def rollback(recipe_path: str, dry_run: bool, **flags: Any) -> None:
 
     recipe = load_recipe(recipe_path)
     server = open_cluster(find_server(**flags))
+    alias = recipe.index.name
     with named_errors(server.where):
+        left, taken = index.before(server.client, alias)
+        if told := index.differences(server.client, left, taken):
+            say(f"{taken} was made by another recipe than {left}: {'; '.join(told)}")
         if dry_run:
-            known = index.versions(server.client, recipe.index.name)
-            click.echo(
-                f"{known.alias} points to {known.current or 'nothing'}; before it: {known.previous or 'nothing'}"
-            )
+            click.echo(f"{alias} points to {left}; before it: {taken}")
             return
-        left, taken = index.rollback(server.client, recipe.index.name)
-    click.echo(f"{recipe.index.name} now points to {taken}; {left} is kept")
+        index.rollback(server.client, alias, left=left, taken=taken)
+    click.echo(f"{alias} now points to {taken}; {left} is kept")

@@ -39,12 +39,6 @@ class Versions:
         number = max((int(name[-4:]) for name in self.all), default=0) + 1
         return f"{self.alias}-v{number:04d}"
 
-    @property
-    def previous(self) -> str | None:
-        """The newest version older than the one in use."""
-        older = [name for name in self.all if self.current and name < self.current]
-        return older[-1] if older else None
-
 
 def versions(client: "Elasticsearch", alias: str) -> Versions:
     """Look up the versions behind an alias. Raises IndexFault if the name is taken by an index."""
@@ -135,19 +129,31 @@ def swap(client: "Elasticsearch", known: Versions, name: str) -> list[str]:
     return gone
 
 
-def rollback(client: "Elasticsearch", alias: str) -> tuple[str, str]:
-    """Move the alias back to the version before. Return (left, taken). Raises IndexFault if there is none."""
+def before(client: "Elasticsearch", alias: str) -> tuple[str, str]:
+    """Return the version in use and the newest whole one before it. Raises IndexFault if there is none."""
     known = versions(client, alias)
     ready = [name for name in known.all if known.current and name < known.current and _is_ready(client, name)]
     if not known.current or not ready:
         raise IndexFault(f"there is no earlier version of {alias} to roll back to", "load again: esmm ingest CATALOGUE")
-    client.indices.update_aliases(
-        actions=[
-            {"add": {"index": ready[-1], "alias": alias}},
-            {"remove": {"index": known.current, "alias": alias}},
-        ]
-    )
     return known.current, ready[-1]
+
+
+def rollback(client: "Elasticsearch", alias: str, *, left: str, taken: str) -> None:
+    """Move the alias from one version to another in one step."""
+    actions = [{"add": {"index": taken, "alias": alias}}, {"remove": {"index": left, "alias": alias}}]
+    client.indices.update_aliases(actions=actions)
+
+
+def differences(client: "Elasticsearch", left: str, taken: str) -> list[str]:
+    """Name the encoders and the fields, but for vectors, in which one version differs from another."""
+    mappings = client.indices.get_mapping(index=[left, taken])
+    (old, old_fields), (new, new_fields) = (_made_by(mappings[name]["mappings"]) for name in (left, taken))
+    told = [
+        f"{clause} vectors by {new.get(clause, 'none')} instead of {old.get(clause, 'none')}"
+        for clause in _unequal(old, new)
+    ]
+    fields = _unequal(old_fields, new_fields)
+    return [*told, f"fields {', '.join(fields)}"] if fields else told
 
 
 def drop(client: "Elasticsearch", name: str) -> None:
@@ -158,6 +164,20 @@ def drop(client: "Elasticsearch", name: str) -> None:
 
 def _is_ready(client: "Elasticsearch", name: str) -> bool:
     return bool(meta_of(client, name).get("state") == READY)
+
+
+def _made_by(mapping: "Mapping[str, Any]") -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the encoder of each clause, and the fields that hold no vectors."""
+    from esmm.encoders import EncoderInfo
+
+    clauses = mapping["_meta"]["esmm"]["clauses"]
+    vectors = {entry["field"] for entry in clauses.values()}
+    encoders = {clause: str(EncoderInfo.from_meta(entry["encoder"])) for clause, entry in clauses.items()}
+    return encoders, {name: field for name, field in mapping["properties"].items() if name not in vectors}
+
+
+def _unequal(one: "Mapping[str, Any]", other: "Mapping[str, Any]") -> list[str]:
+    return [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
 
 
 def _pipeline(recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]") -> dict[str, Any]:

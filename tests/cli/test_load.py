@@ -33,6 +33,8 @@ def test_first_load_is_verified_and_gets_the_alias(
         "dims": 16,
         "space": "digest-16",
         "takes": None,
+        "query_prefix": "",
+        "passage_prefix": "",
     }
     stored = client.get(index=alias, id="p3")["_source"]
     assert {name: stored[name] for name in shop.product(3)} == shop.product(3)
@@ -42,7 +44,7 @@ def test_first_load_is_verified_and_gets_the_alias(
 def test_loads_swap_keep_one_and_roll_back(esmm: Esmm, shop_folder: Path, state: State, alias: str) -> None:
     assert esmm("rollback").code == 1
     assert esmm("ingest", "catalog.jsonl").code == 0
-    esmm("rollback").fatal("no earlier version", "load again")
+    esmm("rollback", "--dry-run").fatal("no earlier version", "load again")
     shop.write(shop_folder / "catalog.jsonl", shop.products(9))
     second = esmm("ingest", "catalog.jsonl")
     assert f"{alias}-v0001 is kept for esmm rollback" in second.out
@@ -53,10 +55,12 @@ def test_loads_swap_keep_one_and_roll_back(esmm: Esmm, shop_folder: Path, state:
     assert state() == {"-v0002": 9, "-v0003*": 7}
 
     shown = esmm("rollback", "--dry-run")
-    assert (shown.code, f"before it: {alias}-v0002" in shown.out) == (0, True)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out == f"{alias} points to {alias}-v0003; before it: {alias}-v0002\n"
     assert state() == {"-v0002": 9, "-v0003*": 7}
     back = esmm("rollback")
-    assert (back.code, f"{alias} now points to {alias}-v0002" in back.out) == (0, True)
+    assert (back.code, back.err) == (0, "")
+    assert back.out == f"{alias} now points to {alias}-v0002; {alias}-v0003 is kept\n"
     assert state() == {"-v0002*": 9, "-v0003": 7}
     esmm("rollback").fatal("no earlier version", "load again")
     assert esmm("search", "red", "--json").json()["total"] > 0
@@ -64,6 +68,21 @@ def test_loads_swap_keep_one_and_roll_back(esmm: Esmm, shop_folder: Path, state:
     assert esmm("ingest", "catalog.jsonl").code == 0  # after a rollback the next load still swaps
     assert state()["-v0004*"] == 7
     assert state()["-v0002"] == 9
+
+
+def test_rollback_to_another_recipe_says_so(esmm: Esmm, shop_folder: Path, alias: str) -> None:
+    recipe = shop_folder / "esmm.toml"
+    first = recipe.read_text(encoding="utf-8")
+    second = first.replace("digest-32", "digest-48").replace('price = { type = "double" }', "")
+    for text in (first, second.partition("[image]")[0]):
+        recipe.write_text(text, encoding="utf-8")
+        assert esmm("ingest", "catalog.jsonl", "--quiet").code == 0
+    told = (
+        f"{alias}-v0001 was made by another recipe than {alias}-v0002: image vectors by digest-16 (1, 16 dims) instead "
+        "of none; text vectors by digest-32 (1, 32 dims) instead of digest-48 (1, 48 dims); fields price\n"
+    )
+    assert esmm("rollback", "--dry-run").err == told
+    assert esmm("rollback").err == told
 
 
 def test_second_load_encodes_only_what_is_new(esmm: Esmm, shop_folder: Path) -> None:
