@@ -8,13 +8,13 @@ from esmm.errors import EsmmError
 _PACKAGE = Path(__file__).parent
 
 
-def shipped(relative: str, folder: str | None = None) -> Path:
+def shipped(relative: str) -> Path:
     """Return the path of a shipped file or folder such as ``mappings/index.json.j2``.
 
-    Looked up in this order: ``folder`` (the flag ``--dir``), the environment variable ``ESMM_DIR``,
-    the checkout that this package lies in, the copy inside the wheel.
+    Looked up in this order: the environment variable ``ESMM_DIR`` (the flag ``--dir`` sets it), the checkout that this
+    package lies in, the copy inside the wheel. Raises EsmmError if it is nowhere.
     """
-    own = [Path(given) for given in (folder, os.environ.get("ESMM_DIR")) if given]
+    own = [Path(given)] if (given := os.environ.get("ESMM_DIR")) else []
     for root in [*own, _PACKAGE.parent, _PACKAGE / "_shipped"]:
         path = root / relative
         if path.exists():

@@ -11,6 +11,7 @@ from PIL import Image
 COLOURS = ("red", "green", "blue", "black", "white", "grey")
 THINGS = ("shirt", "shoe", "lamp", "kettle", "scarf")
 BRANDS = ("Quenby", "Luneva", "Ostra")
+MANY = 60  # products of the shop that a module loads once
 
 
 def product(number: int, **more: Any) -> dict[str, Any]:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from esmm.cluster import Capabilities, Connection
     from esmm.query.calibrate import Calibration
+    from esmm.query.clauses import VectorClause
+    from esmm.query.encode import Ask
+    from esmm.query.templates import Setting
     from esmm.recipe import Recipe
 
 RECIPE = "esmm.toml"
@@ -83,6 +86,25 @@ def load_recipe(path: str) -> "Recipe":
         fault = "it is a folder" if Path(path).is_dir() else "it does not exist"
         raise RecipeError(path, [fault], "esmm init CATALOGUE writes one; --recipe names another file")
     return load(path)
+
+
+def setting_of(server: Cluster, recipe: "Recipe") -> "tuple[Setting, dict[str, Any]]":
+    """Return what the index's note tells: the setting of its searches, and the encoder of each clause."""
+    from esmm.index_meta import meta_of
+    from esmm.query.search import fusion_of
+    from esmm.query.templates import Setting
+
+    meta = meta_of(server.client, recipe.index.name)
+    fields = {name: entry["field"] for name, entry in meta["clauses"].items()}
+    return Setting(recipe, fields, fusion_of(recipe, meta.get("saturation")), server.can), meta["clauses"]
+
+
+def encoded(server: Cluster, recipe: "Recipe", ask: "Ask", device: str) -> "tuple[Setting, list[VectorClause]]":
+    """Return the setting of a question, and the vectors that it looks for. Raises EncoderError."""
+    from esmm.query.encode import QuestionEncoder
+
+    setting, clauses = setting_of(server, recipe)
+    return setting, QuestionEncoder(recipe, clauses, device=device).clauses(ask)
 
 
 def calibration_path(recipe: "Recipe") -> Path:

@@ -7,6 +7,7 @@ import click
 from esmm.cli.common import (
     connection_options,
     device_option,
+    encoded,
     load_recipe,
     open_cluster,
     recipe_option,
@@ -14,7 +15,6 @@ from esmm.cli.common import (
     write_out,
 )
 from esmm.cli.search import pairs_of, recognise
-from esmm.cli.template import setting_of
 from esmm.server import find_server
 
 
@@ -44,18 +44,16 @@ def console(
     esmm console photo.jpg --out photo.console
     """  # noqa: D301  # \b keeps click from folding the lines
     from esmm.cluster import named_errors
-    from esmm.index_meta import meta_of
     from esmm.query.console import console_text, entries
-    from esmm.query.encode import Ask, QuestionEncoder, photo_of
+    from esmm.query.encode import Ask, photo_of
 
     recipe = load_recipe(recipe_path)
     text, photo = recognise(query, image)
     ask = Ask(text, photo_of(photo) if photo else None, pairs_of(filters), size)
     server = open_cluster(find_server(**flags))
     with named_errors(server.where):
-        meta = meta_of(server.client, recipe.index.name)
-        vectors = QuestionEncoder(recipe, meta["clauses"], device=device).clauses(ask)
-    shown = console_text(entries(setting_of(server, recipe, meta), ask, vectors))
+        setting, vectors = encoded(server, recipe, ask, device)
+    shown = console_text(entries(setting, ask, vectors))
     if out is None:
         click.echo(shown, nl=False)
     else:

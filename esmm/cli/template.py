@@ -1,7 +1,6 @@
 """``esmm template``: stored search templates, for clients in any language."""
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,17 +9,18 @@ from esmm.cli.common import (
     Cluster,
     connection_options,
     device_option,
+    encoded,
     load_recipe,
     open_cluster,
     recipe_option,
     say,
+    setting_of,
 )
 from esmm.cli.search import pairs_of
 from esmm.server import find_server
 
 if TYPE_CHECKING:
     from esmm.query.templates import Setting
-    from esmm.recipe import Recipe
 
 strategy_option = click.option(
     "--strategy",
@@ -69,15 +69,13 @@ def print_(strategy: str, recipe_path: str) -> None:
 def install(strategy: str, dry_run: bool, recipe_path: str, **flags: Any) -> None:
     """Store the template on the server, with the weights of the recipe and the saturation of the index."""
     from esmm.cluster import named_errors
-    from esmm.index_meta import meta_of
     from esmm.query import templates
 
     recipe = load_recipe(recipe_path)
     server = open_cluster(find_server(**flags))
     with named_errors(server.where):
         templates.need_mustache(server.can)
-        meta = meta_of(server.client, recipe.index.name)
-        made = templates.search_template(setting_of(server, recipe, meta), strategy)
+        made = templates.search_template(setting_of(server, recipe)[0], strategy)
         if dry_run:
             script = {"script": {"lang": "mustache", "source": made.source}}
             click.echo(f"PUT _scripts/{made.id}\n{json.dumps(script, indent=2, ensure_ascii=False)}")
@@ -104,9 +102,8 @@ def render(strategy: str, recipe_path: str, device: str, facets: bool, params_on
     The server's own Mustache renders it; where that is missing, the builder makes the same request.
     """
     from esmm.cluster import named_errors
-    from esmm.index_meta import meta_of
     from esmm.query import templates
-    from esmm.query.encode import Ask, QuestionEncoder, photo_of
+    from esmm.query.encode import Ask, photo_of
 
     recipe = load_recipe(recipe_path)
     asked = {name: given.pop(name) for name in ("text", "image", "filters", "size", "start")}
@@ -114,9 +111,7 @@ def render(strategy: str, recipe_path: str, device: str, facets: bool, params_on
     ask = Ask(asked["text"], photo, pairs_of(asked["filters"]), asked["size"], asked["start"])
     server = open_cluster(find_server(**given))
     with named_errors(server.where):
-        meta = meta_of(server.client, recipe.index.name)
-        setting = setting_of(server, recipe, meta)
-        vectors = QuestionEncoder(recipe, meta["clauses"], device=device).clauses(ask)
+        setting, vectors = encoded(server, recipe, ask, device)
         params = templates.parameters(setting, ask, vectors) | ({"facets": True} if facets else {})
         if params_only:
             shown: dict[str, Any] = {"id": templates.template_id(recipe.index.name, strategy), "params": params}
@@ -143,15 +138,6 @@ def remove(strategy: str, dry_run: bool, recipe_path: str, **flags: Any) -> None
     with named_errors(server.where):
         templates.remove(server.client, name)
     click.echo(f"{name} is deleted")
-
-
-def setting_of(server: Cluster, recipe: "Recipe", meta: Mapping[str, Any]) -> "Setting":
-    """Return what the index's note tells: its vector fields, and the saturation that its load measured."""
-    from esmm.query.search import fusion_of
-    from esmm.query.templates import Setting
-
-    fields = {name: entry["field"] for name, entry in meta["clauses"].items()}
-    return Setting(recipe, fields, fusion_of(recipe, meta.get("saturation")), server.can)
 
 
 def _rendered(server: Cluster, setting: "Setting", strategy: Any, params: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,11 @@ from elasticsearch import Elasticsearch
 from shell import Esmm, Outcome, State, start
 
 from esmm.cli import main
+from esmm.cluster import Capabilities
+from esmm.encoders import load_encoders
+from esmm.ingest.load import Server, Source, load
+from esmm.ingest.vectors import VectorCache
+from esmm.recipe import parse
 
 
 @pytest.fixture
@@ -55,6 +60,22 @@ def shop_folder(place: Path, recipe_text: str) -> Path:
     shop.write(place / "catalog.jsonl", shop.products(12))
     shop.write_photos(place, 12)
     return place
+
+
+@pytest.fixture(scope="module")
+def loaded(
+    client: Elasticsearch, can: Capabilities, module_recipe_text: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder whose recipe and catalogue of 60 products are loaded once for a module; three lack their photo."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "esmm.toml").write_text(module_recipe_text, encoding="utf-8")
+    shop.write_photos(folder, shop.MANY - 3)
+    shop.photo(9, side=700).save(folder / "photos" / "9.png")
+    source = Source(str(shop.write(folder / "catalog.jsonl", shop.products(shop.MANY))))
+    recipe = parse(module_recipe_text, source="esmm.toml")
+    with VectorCache(folder / "vectors.sqlite") as cache:
+        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
+    return folder
 
 
 @pytest.fixture

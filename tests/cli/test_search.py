@@ -9,30 +9,7 @@ import shop
 from elasticsearch import Elasticsearch
 from shell import Esmm, Outcome
 
-from esmm.cluster import Capabilities
-from esmm.encoders import load_encoders
-from esmm.ingest.load import Server, Source, load
-from esmm.ingest.vectors import VectorCache
 from esmm.query.clauses import MAX_WORDS
-from esmm.recipe import parse
-
-COUNT = 60
-
-
-@pytest.fixture(scope="module")
-def loaded(
-    client: Elasticsearch, can: Capabilities, module_recipe_text: str, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A folder whose recipe and catalogue are loaded once for this module."""
-    folder = tmp_path_factory.mktemp("shop")
-    (folder / "esmm.toml").write_text(module_recipe_text, encoding="utf-8")
-    shop.write_photos(folder, COUNT - 3)  # three lack theirs
-    shop.photo(9, side=700).save(folder / "photos" / "9.png")
-    source = Source(str(shop.write(folder / "catalog.jsonl", shop.products(COUNT))))
-    recipe = parse(module_recipe_text, source="esmm.toml")
-    with VectorCache(folder / "vectors.sqlite") as cache:
-        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
-    return folder
 
 
 @pytest.fixture
@@ -100,7 +77,7 @@ def test_words_and_photo(search: Esmm) -> None:
 def test_filter(search: Esmm) -> None:
     hits = search("red shirt", "--filter", "gender=Men", "--size", "50", "--json").json()["hits"]
     assert {hit["product"]["gender"] for hit in hits} == {"Men"}
-    assert len(hits) == COUNT // 2  # vectors bring every product, the filter keeps half
+    assert len(hits) == shop.MANY // 2  # vectors bring every product, the filter keeps half
     flags = ("--filter", "brand=Quenby", "--filter", "brand=Ostra", "--filter", "gender=Women")
     hits = search("red shirt", *flags, "--size", "50", "--json").json()["hits"]
     assert {(hit["product"]["brand"], hit["product"]["gender"]) for hit in hits} == {
@@ -112,10 +89,10 @@ def test_filter(search: Esmm) -> None:
 
 
 def test_pages_are_disjoint(search: Esmm) -> None:
-    whole = _ids(search("red shirt", "--size", str(COUNT), "--json"))
+    whole = _ids(search("red shirt", "--size", str(shop.MANY), "--json"))
     pages = [_ids(search("red shirt", "--from", str(at), "--size", "20", "--json")) for at in (0, 20, 40)]
     assert [identity for page in pages for identity in page] == whole
-    assert len(set(whole)) == COUNT
+    assert len(set(whole)) == shop.MANY
     assert search("red shirt", "--from", "20", "--size", "5").out.splitlines()[1].split()[0] == "21"
     assert _ids(search("red", "--size", "0", "--json")) == []
 

@@ -14,30 +14,12 @@ from mustache import Mustache
 from shell import Esmm
 
 from esmm.cluster import Capabilities
-from esmm.encoders import load_encoders
-from esmm.ingest.load import Server, Source, load
-from esmm.ingest.vectors import VectorCache
 from esmm.query.search import Ask, Searcher
 from esmm.recipe import parse
 
 LACKS = "the server lacks Mustache"
 pytestmark = pytest.mark.usefixtures("painless")
 QUESTION = ("--text", 'red "shirt" {{size}}', "--image", "photos/3.png", "--filter", "gender=Men", "--size", "4")
-
-
-@pytest.fixture(scope="module")
-def loaded(
-    client: Elasticsearch, can: Capabilities, module_recipe_text: str, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A folder whose recipe and catalogue are loaded once for this module."""
-    folder = tmp_path_factory.mktemp("shop")
-    (folder / "esmm.toml").write_text(module_recipe_text, encoding="utf-8")
-    shop.write_photos(folder, 12)
-    source = Source(str(shop.write(folder / "catalog.jsonl", shop.products(12))))
-    recipe = parse(module_recipe_text, source="esmm.toml")
-    with VectorCache(folder / "vectors.sqlite") as cache:
-        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
-    return folder
 
 
 @pytest.fixture

@@ -11,22 +11,14 @@ from esmm.shipped import shipped
 CHECKOUT = Path(esmm.__file__).parents[1]
 
 
-def made(folder: Path) -> Path:
-    (folder / "mappings").mkdir(parents=True)
-    file = folder / "mappings" / "index.json.j2"
-    file.write_text("{}")
-    return file
-
-
-def test_the_flag_counts_more_than_the_environment_and_that_more_than_the_checkout(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flag, env = made(tmp_path / "flag"), made(tmp_path / "env")
+def test_the_environment_counts_more_than_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ESMM_DIR", raising=False)
     assert shipped("mappings/index.json.j2") == CHECKOUT / "mappings/index.json.j2"
-    monkeypatch.setenv("ESMM_DIR", str(tmp_path / "env"))
-    assert shipped("mappings/index.json.j2") == env
-    assert shipped("mappings/index.json.j2", str(tmp_path / "flag")) == flag
+    own = tmp_path / "mappings" / "index.json.j2"
+    own.parent.mkdir()
+    own.write_text("{}")
+    monkeypatch.setenv("ESMM_DIR", str(tmp_path))
+    assert shipped("mappings/index.json.j2") == own
 
 
 def test_a_folder_of_ones_own_may_hold_only_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
