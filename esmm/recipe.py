@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from esmm.errors import RecipeError
 from esmm.toml_lines import line_of
@@ -53,11 +53,19 @@ class Index(_Part):
 
 
 class VectorField(_Part):
-    """One dense vector: the encoder that makes it and the field that holds it."""
+    """One dense vector: the encoder that makes it and the field that holds it.
+
+    The prefixes stand before each text of a question, or of a product. ``dims`` keeps the first numbers of a vector
+    only. Two models whose vectors can be compared are given one ``space``.
+    """
 
     model: str
     vector: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     weights: str | None = None
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    dims: Annotated[int, Field(ge=1, le=4096)] | None = None
+    space: Annotated[str, Field(min_length=1)] | None = None
     index_type: INDEX_TYPES = "int8_hnsw"
 
     @cached_property
@@ -80,6 +88,13 @@ class ImageVector(VectorField):
     model: str = "mobilenet_v2"
     vector: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "image_vector"
     photos: tuple[str, ...] = ()
+
+    @field_validator("passage_prefix")
+    @classmethod
+    def _photos_have_no_words(cls, prefix: str) -> str:
+        if prefix:
+            raise ValueError("a photo takes no prefix; texts that ask for photos take query_prefix")
+        return prefix
 
     @property
     def photo_places(self) -> list[Path]:

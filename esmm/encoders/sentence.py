@@ -30,7 +30,9 @@ class SentenceEncoder:
         identity = folder.resolve().name if local else name.removeprefix("sentence-transformers/")
         dims = _dims(self._model, folder)
         takes: tuple[Modality, ...] = ("text", "photo") if _takes_photos(self._model) else ("text",)
-        self.info = EncoderInfo(identity, revision_of(folder), dims, identity, takes)
+        revision = revision_of(folder)
+        space = f"{identity}@{revision}" if local else identity  # another folder may have the same name
+        self.info = EncoderInfo(identity, revision, dims, space, takes)
 
     def encode(self, items: "Sequence[str] | Sequence[Image]") -> "Matrix":
         """Return one row of length 1 for each item: float32, shape (len(items), dims)."""
@@ -39,7 +41,7 @@ class SentenceEncoder:
         matrix: Matrix = self._model.encode(
             cut, batch_size=self._batch, show_progress_bar=False, normalize_embeddings=True, convert_to_numpy=True
         )
-        return matrix.astype("float32", copy=False)
+        return matrix.astype("float32", copy=False).reshape(len(items), self.info.dims)  # nothing in: (0,)
 
 
 def _open(name: str, folder: Path, device: str) -> Any:

@@ -94,4 +94,5 @@ class VectorCache:
 
 
 def _name(encoder: "EncoderInfo") -> str:
-    return f"{encoder.id}@{encoder.revision}/{encoder.dims}"
+    name = f"{encoder.id}@{encoder.revision}/{encoder.dims}"
+    return f"{name} {encoder.passage_prefix!r}" if encoder.passage_prefix else name

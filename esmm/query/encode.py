@@ -14,7 +14,7 @@ from esmm.query.clauses import VectorClause
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from esmm.encoders import Encoder
+    from esmm.encoders import Encoder, ModelKey
     from esmm.recipe import Recipe
 
 AVOID = "avoid"
@@ -68,26 +68,36 @@ def sources_of(clauses: Mapping[str, Any], asked: "set[Modality]") -> list[Sourc
     """Choose, for each vector field of an index, what of the question can be compared with it.
 
     ``clauses`` is the part of the index's ``_meta`` that names field and encoder of each clause. A photo is preferred
-    for a photo field. A text reaches it through the field's own encoder, or another one of the same space.
+    for a photo field. A text reaches it through an encoder of the same space whose vectors are as long.
     """
     infos = {name: EncoderInfo.from_meta(entry["encoder"]) for name, entry in clauses.items()}
     chosen = []
-    for name, info in infos.items():
+    for name in infos:
         native: Modality = "photo" if name == "image" else "text"
         for modality in sorted(asked, key=lambda m: m != native):
-            takers = [other for other, known in infos.items() if known.space == info.space and modality in known.takes]
-            if takers and not (native == "text" and modality == "photo"):
-                encoder = name if name in takers else takers[0]
+            encoder = _encoder_for(modality, name, infos)
+            if encoder and not (native == "text" and modality == "photo"):
                 chosen.append(Source(name, clauses[name]["field"], modality, encoder))
                 break
     return chosen
 
 
+def _encoder_for(modality: Modality, clause: str, infos: Mapping[str, EncoderInfo]) -> str | None:
+    """Choose whose encoder makes vectors of a modality for a clause.
+
+    One that takes nothing else comes first: beside a CLIP model, its multilingual twin is there to read the texts.
+    """
+    takers = [name for name, info in infos.items() if info.comparable(infos[clause]) and modality in info.takes]
+    return min(takers, key=lambda name: (len(infos[name].takes), name != clause), default=None)
+
+
 def check_encoder(clause: str, made_with: EncoderInfo, now: EncoderInfo) -> None:
     """Raise EncoderError unless the query is encoded by what made the index."""
-    if not made_with.same_vectors(now):
+    if different := made_with.differences(now):
+        told = ", ".join(f"{name} ({theirs!r}, {ours!r})" for name, (theirs, ours) in different.items())
         raise EncoderError(
-            f"the {clause} vectors of the index were made by {made_with}, the recipe names {now}",
+            f"the {clause} vectors of the index were made by {made_with}, the recipe names {now}; "
+            f"they differ in {told}",
             "use the recipe of the index, or load the catalogue again with this one",
         )
 
@@ -110,6 +120,7 @@ class QuestionEncoder:
     ) -> None:
         self._recipe, self._device, self._vectors_of = recipe, device, vectors_of
         self._encoders: dict[str, Encoder] = {}
+        self._models: dict[ModelKey, Encoder] = {}
         self._recent: dict[tuple[str, bytes], tuple[float, ...]] = {}
         self._made_with = clauses
         self.faults: dict[str, EncoderError] = {}
@@ -152,7 +163,8 @@ class QuestionEncoder:
                 raise EncoderError(
                     f"the index has {name} vectors, the recipe names no encoder for them", f"add [{name}] to the recipe"
                 )
-            encoder = load_encoder(self._recipe.vectors()[name], device=self._device)
+            vector = self._recipe.vectors()[name]
+            encoder = load_encoder(vector, device=self._device, role="query", models=self._models)
             check_encoder(name, EncoderInfo.from_meta(self._clauses[name]["encoder"]), encoder.info)
             self._encoders[name] = encoder
         return self._encoders[name]
@@ -196,7 +208,7 @@ class QuestionEncoder:
         if self._made_with is None:
             from esmm.encoders import load_encoders
 
-            self._encoders, self.faults = load_encoders(self._recipe, device=self._device)
+            self._encoders, self.faults = load_encoders(self._recipe, device=self._device, role="query")
             infos = {name: encoder.info for name, encoder in self._encoders.items()}
             self._made_with = new_meta(self._recipe, infos)["clauses"]
         return self._made_with

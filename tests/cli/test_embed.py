@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from shell import Esmm
+
+from esmm.encoders.digest import DigestEncoder
 
 
 @pytest.fixture
@@ -23,6 +26,13 @@ def test_words_and_photo(esmm: Esmm, vectors_sent: dict[str, list[float]]) -> No
     assert esmm("embed", "navy", "shirt").json() == vectors_sent["text_vector"]
     assert esmm("embed", "photos/5.png").json() == vectors_sent["image_vector"]
     assert esmm("embed", "navy shirt", "--clause", "text").json() == vectors_sent["text_vector"]
+
+
+def test_words_are_embedded_as_those_of_a_question(esmm: Esmm, shop_folder: Path, recipe_text: str) -> None:
+    tailored = '"digest-32"\nquery_prefix = "query: "\npassage_prefix = "passage: "\ndims = 8'
+    (shop_folder / "esmm.toml").write_text(recipe_text.replace('"digest-32"', tailored), encoding="utf-8")
+    whole = DigestEncoder(32).encode(["query: navy"])[0, :8]
+    assert esmm("embed", "navy").json() == pytest.approx((whole / np.linalg.norm(whole)).tolist(), abs=1e-6)
 
 
 def test_what_cannot_be_embedded(esmm: Esmm) -> None:

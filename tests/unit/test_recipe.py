@@ -45,6 +45,14 @@ def test_what_a_recipe_says() -> None:
     assert recipe.line("nothing") == ""
 
 
+def test_what_a_recipe_asks_of_a_model() -> None:
+    text = SOUND.replace("[text]", '[text]\nquery_prefix = "query: "\npassage_prefix = "passage: "\ndims = 64')
+    made = parse(text + 'query_prefix = "a photo of "\nspace = "clip"\n').vectors()
+    names = ("query_prefix", "passage_prefix", "dims", "space")
+    assert [getattr(made["text"], name) for name in names] == ["query: ", "passage: ", 64, None]
+    assert [getattr(made["image"], name) for name in names] == ["a photo of ", "", None, "clip"]
+
+
 def test_a_recipe_without_vectors_is_a_keyword_search() -> None:
     assert parse('[index]\nname = "a"\n[fields]\nt = { type = "text" }').vectors() == {}
 
@@ -80,6 +88,10 @@ def test_weights_named_by_an_unset_variable_are_not_named(monkeypatch: pytest.Mo
         ("[image]", '[image]\nvector = "text_vector"', "line 13: image.vector: text_vector is the text vector already"),
         ("[text]", '[text]\nvector = "price"', "line 12: text.vector: price is a catalogue field already"),
         ("[text]", '[text]\nvector = "a.b"', "line 12: text.vector: 'a.b' is no such name (it must match"),
+        ("[text]", "[text]\ndims = 0", "line 12: text.dims: input should be greater than or equal to 1"),
+        ("[text]", "[text]\ndims = 5000", "line 12: text.dims: input should be less than or equal to 4096"),
+        ("[text]", '[text]\nspace = ""', "line 12: text.space: string should have at least 1 character"),
+        ("[image]", '[image]\npassage_prefix = "a "', "line 13: image.passage_prefix: a photo takes no prefix"),
         ("[text]", '[text]\nindex_type = "hnswx"', "line 12: text.index_type: input should be 'flat'"),
         ("[text]", "[search]\nk = 200\n[text]", "line 11: search: k (200) must not be above num_candidates (150)"),
         ("[text]", "[search]\nwindow = 300\n[text]", "line 11: search: window (300) must hold k of both vectors"),

@@ -1,59 +1,21 @@
-"""Tiny models with random weights, made on the spot, in the layout of their kind."""
+"""Tiny models with random weights, made once a run."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "blue", "shoe", "shirt", "a", "photo", "of"]
-LAYERS: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-
-
-def save_tokenizer(folder: Path, length: int) -> None:
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    numbers = {word: number for number, word in enumerate(WORDS)}
-    words = Tokenizer(models.WordLevel(numbers, unk_token="[UNK]"))
-    words.normalizer = normalizers.Lowercase()
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "eos_token": "[SEP]"}
-    made: Any = PreTrainedTokenizerFast
-    made(tokenizer_object=words, model_max_length=length, **special).save_pretrained(folder)
+import tiny_models
 
 
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A text model: BERT, pooled by the mean."""
-    import torch
-    from transformers import BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("models") / "tiny-bert"
-    torch.manual_seed(0)
-    config = BertConfig(vocab_size=len(WORDS), max_position_embeddings=32, **LAYERS)
-    BertModel(config).save_pretrained(folder)
-    save_tokenizer(folder, 32)
-    return folder
+    return tiny_models.bert(tmp_path_factory.mktemp("models") / "tiny-bert")
 
 
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model for texts and photos, laid out as those on the hub."""
-    import torch
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+    return tiny_models.clip(tmp_path_factory.mktemp("models") / "tiny-clip")
 
-    folder = tmp_path_factory.mktemp("models") / "tiny-clip"
-    inner = folder / "0_CLIPModel"
-    torch.manual_seed(0)
-    text = {"vocab_size": len(WORDS), "max_position_embeddings": 16, "bos_token_id": 2, "eos_token_id": 3, **LAYERS}
-    vision = {"image_size": 16, "patch_size": 8, **LAYERS}
-    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=12)).save_pretrained(inner)
-    save_tokenizer(inner, 16)
-    CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}).save_pretrained(inner)
-    module = {"idx": 0, "name": "0", "path": inner.name, "type": "sentence_transformers.models.CLIPModel"}
-    (folder / "modules.json").write_text(json.dumps([module]), encoding="utf-8")
-    return folder
+
+@pytest.fixture(scope="session")
+def tiny_twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.twin(tmp_path_factory.mktemp("models"))

@@ -1,10 +1,12 @@
 """From the name in a recipe to an encoder."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+import tiny_models
 
-from esmm.encoders import load_encoder, load_encoders, pick_device
+from esmm.encoders import Encoder, ModelKey, load_encoder, load_encoders, pick_device
 from esmm.errors import EncoderError
 from esmm.recipe import Recipe, VectorField, parse
 
@@ -29,6 +31,36 @@ def test_a_model_that_both_vectors_name_is_loaded_once(tiny_clip: Path) -> None:
     assert not faults
     assert loaded["text"] is loaded["image"]
     assert loaded["text"].info.takes == ("text", "photo")
+
+
+def test_a_model_that_both_vectors_want_otherwise_is_loaded_once(tiny_clip: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_clip, tmp_path / "clip")
+    wanted = recipe(f'{folder}"\ndims = 8\npassage_prefix = "a ', f'{folder}"\nquery_prefix = "a photo of ')
+    assert wanted.text
+    assert wanted.image
+    models: dict[ModelKey, Encoder] = {}
+    text = load_encoder(wanted.text, device="cpu", models=models)
+    shutil.rmtree(folder)
+    image = load_encoder(wanted.image, device="cpu", models=models)
+    assert len(models) == 1
+    assert (text.info.dims, image.info.dims) == (8, 12)
+
+
+def test_known_twins_from_the_hubs_cache_share_a_space(
+    tiny_clip: Path, tiny_twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_models.cached(tiny_clip, tmp_path, "sentence-transformers/clip-ViT-B-32")
+    tiny_models.cached(tiny_twin, tmp_path, "sentence-transformers/clip-ViT-B-32-multilingual-v1")
+    tiny_models.cached(tiny_twin, tmp_path, "someone/other")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    loaded, faults = load_encoders(recipe("clip-ViT-B-32-multilingual-v1", "clip-ViT-B-32"), device="cpu")
+    assert not faults
+    text, image = loaded["text"].info, loaded["image"].info
+    assert (text.id, image.id) == ("clip-ViT-B-32-multilingual-v1", "clip-ViT-B-32")
+    assert (text.takes, image.takes) == (("text",), ("text", "photo"))
+    assert text.space == image.space == "clip-ViT-B-32"
+    assert load_encoder(field("someone/other"), device="cpu").info.space == "someone/other"
 
 
 def test_one_encoder_at_fault_leaves_the_other(tiny_bert: Path) -> None:

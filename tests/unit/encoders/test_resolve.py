@@ -50,14 +50,20 @@ def test_no_hub_can_be_reached(tmp_path: Path, hub: dict[str, str]) -> None:
     assert "hint: copy the model to a folder" in run.stdout
 
 
-def test_the_revision_is_that_of_every_weights_file(tmp_path: Path) -> None:
+def test_the_revision_is_that_of_every_file_that_makes_vectors(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "a.safetensors").write_bytes(b"1")
     (tmp_path / "inner" / "b.bin").write_bytes(b"2")
     one = revision_of(tmp_path)
     (tmp_path / "README.md").write_text("note")
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "fetched.json").write_text("today")
     assert revision_of(tmp_path) == one
     (tmp_path / "inner" / "b.bin").write_bytes(b"3")
-    assert revision_of(tmp_path) != one
+    two = revision_of(tmp_path)
+    (tmp_path / "inner" / "b.bin").rename(tmp_path / "inner" / "c.bin")
+    three = revision_of(tmp_path)
+    (tmp_path / "vocab.txt").write_text("red")
+    assert len({one, two, three, revision_of(tmp_path)}) == 4
     assert len(one) == 12
     assert revision_of(tmp_path / "a.safetensors") == "6b86b273ff34"  # sha256 of "1"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from esmm.encoders.resolve import revision_of
 from esmm.encoders.sentence import SentenceEncoder
 from esmm.errors import EncoderError
 
@@ -53,7 +54,7 @@ def test_a_clip_model_puts_texts_and_photos_into_one_space(tiny_clip: Path) -> N
     assert lengths(texts) + lengths(photos) == pytest.approx([1] * 4, abs=1e-5)
     assert not np.allclose(photos[0], photos[1], atol=1e-4)
     assert encoder.info.takes == ("text", "photo")
-    assert encoder.info.space == "tiny-clip"
+    assert encoder.info.space == f"tiny-clip@{encoder.info.revision}"
 
 
 def copy(model: Path, folder: Path) -> Path:
@@ -73,7 +74,46 @@ def test_the_revision_changes_with_the_weights_and_not_with_the_place(tiny_bert:
     model.save_pretrained(moved)
     after = SentenceEncoder(str(moved)).info
     assert after.revision != before.revision
-    assert not after.same_vectors(before)
+    assert after.space != before.space
+
+
+@pytest.mark.parametrize(
+    "file", ["config.json", "modules.json", "1_Pooling/config.json", "2_Dense/config.json", "tokenizer.json"]
+)
+def test_the_revision_changes_with_what_else_makes_the_vectors(tiny_twin: Path, tmp_path: Path, file: str) -> None:
+    moved = copy(tiny_twin, tmp_path)
+    before = revision_of(moved)
+    (moved / file).write_text((moved / file).read_text("utf-8") + " ", encoding="utf-8")
+    assert revision_of(moved) != before
+
+
+def test_pooling_is_part_of_who_made_a_vector(tiny_twin: Path, tmp_path: Path) -> None:
+    moved = copy(tiny_twin, tmp_path)
+    settings = json.loads((moved / "1_Pooling/config.json").read_text("utf-8"))
+    (moved / "1_Pooling/config.json").write_text(json.dumps(settings | {"pooling_mode": "cls"}), encoding="utf-8")
+    mean, first = SentenceEncoder(str(tiny_twin)), SentenceEncoder(str(moved))
+    assert not np.allclose(mean.encode(["red shoe"]), first.encode(["red shoe"]), atol=1e-3)
+    assert mean.info.differences(first.info).keys() == {"revision", "space"}
+
+
+def test_a_text_model_of_several_modules_from_a_folder(tiny_twin: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    texts = ["rot schuh", "blue shirt"]
+    encoder = SentenceEncoder(str(tiny_twin))
+    whole = SentenceTransformer(str(tiny_twin), device="cpu").encode(texts, show_progress_bar=False)
+    np.testing.assert_allclose(encoder.encode(texts), whole / np.linalg.norm(whole, axis=1, keepdims=True), atol=1e-6)
+    assert (encoder.info.dims, encoder.info.takes) == (12, ("text",))
+
+
+def test_a_clip_model_that_sentence_transformers_saved(tiny_clip: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    SentenceTransformer(str(tiny_clip), device="cpu").save(str(tmp_path / "saved"))
+    one, two = SentenceEncoder(str(tiny_clip)), SentenceEncoder(str(tmp_path / "saved"))
+    assert two.info.takes == ("text", "photo")
+    np.testing.assert_allclose(one.encode(["a red shoe"]), two.encode(["a red shoe"]), atol=1e-6)
+    np.testing.assert_allclose(one.encode([RED, BLUE]), two.encode([RED, BLUE]), atol=1e-6)
 
 
 def _empty(folder: Path) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,13 +58,27 @@ def test_what_was_put_is_found_again_in_a_new_session(path: Path) -> None:
     assert stored(path, range(1300)) == {n: [n] * 4 for n in range(1234)}
 
 
-@pytest.mark.parametrize("other", [EncoderInfo("n", "1", 4, "m", ()), EncoderInfo("m", "2", 4, "m", ())])
+@pytest.mark.parametrize(
+    "other",
+    [
+        EncoderInfo("n", "1", 4, "m", ()),
+        EncoderInfo("m", "2", 4, "m", ()),
+        EncoderInfo("m", "1", 3, "m", ()),
+        EncoderInfo("m", "1", 4, "m", (), passage_prefix="passage: "),
+    ],
+)
 def test_another_encoder_finds_nothing(path: Path, other: EncoderInfo) -> None:
     with VectorCache(path) as cache:
         cache.put(INFO, {b"k": np.ones(4, dtype=np.float32)})
         assert cache.get(other, [b"k"]) == {}
         cache.put(other, {b"k": np.zeros(4, dtype=np.float32)})
         np.testing.assert_array_equal(cache.get(INFO, [b"k"])[b"k"], np.ones(4))
+
+
+def test_what_changes_no_vector_of_a_product_finds_them_again(path: Path) -> None:
+    with VectorCache(path) as cache:
+        cache.put(INFO, {b"k": np.ones(4, dtype=np.float32)})
+        assert cache.get(replace(INFO, query_prefix="query: ", space="s"), [b"k"]).keys() == {b"k"}
 
 
 def test_the_key_is_that_of_the_content() -> None:

@@ -1,14 +1,19 @@
 """The pure part of the query flow: what of a question meets which vector, and the body that comes of it."""
 
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_models
 from PIL import Image
 
 from esmm.cluster import Capabilities
 from esmm.encoders import EncoderInfo
 from esmm.encoders.digest import DigestEncoder
+from esmm.encoders.sentence import SentenceEncoder
 from esmm.errors import EncoderError, QueryError
 from esmm.query.clauses import VectorClause
 from esmm.query.encode import Ask, QuestionEncoder, check_encoder, sources_of
@@ -29,6 +34,9 @@ MINILM = EncoderInfo("minilm", "1", 384, "minilm", ("text",))
 BACKBONE = EncoderInfo("backbone", "1", 1280, "backbone", ("photo",))
 CLIP = EncoderInfo("clip", "1", 512, "clip", BOTH)
 ALIGNED = EncoderInfo("tower", "1", 384, "minilm", ("photo",))
+TWIN = EncoderInfo("multilingual", "1", 512, "clip", ("text",))
+SHORT = EncoderInfo("multilingual", "1", 256, "clip", ("text",))
+PHOTOS = EncoderInfo("photos", "1", 512, "clip", ("photo",))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +48,13 @@ ALIGNED = EncoderInfo("tower", "1", 384, "minilm", ("photo",))
         (clauses(text=MINILM, image=CLIP), {"text"}, {"text": ("text", "text"), "image": ("text", "image")}),
         (clauses(text=MINILM, image=CLIP), set(BOTH), {"text": ("text", "text"), "image": ("photo", "image")}),
         (clauses(text=MINILM, image=ALIGNED), {"text"}, {"text": ("text", "text"), "image": ("text", "text")}),
+        (clauses(text=CLIP, image=CLIP), set(BOTH), {"text": ("text", "text"), "image": ("photo", "image")}),
+        (clauses(text=CLIP, image=CLIP), {"text"}, {"text": ("text", "text"), "image": ("text", "image")}),
+        (clauses(text=TWIN, image=CLIP), {"text"}, {"text": ("text", "text"), "image": ("text", "text")}),
+        (clauses(text=TWIN, image=CLIP), {"photo"}, {"image": ("photo", "image")}),
+        (clauses(text=SHORT, image=CLIP), {"text"}, {"text": ("text", "text"), "image": ("text", "image")}),
+        (clauses(text=SHORT, image=CLIP), {"photo"}, {"image": ("photo", "image")}),
+        (clauses(text=SHORT, image=PHOTOS), {"text"}, {"text": ("text", "text")}),
         (clauses(text=MINILM), {"photo"}, {}),
         (clauses(image=BACKBONE), {"text"}, {}),
         (clauses(text=CLIP), {"photo"}, {}),
@@ -82,11 +97,28 @@ def test_each_input_is_encoded_once_by_each_encoder(monkeypatch: pytest.MonkeyPa
     assert first[1].vector == pytest.approx(DigestEncoder(16).encode([PHOTO])[0].tolist(), abs=1e-6)
 
 
-@pytest.mark.parametrize("changed", ["id", "revision", "dims"])
+def test_a_question_is_encoded_in_its_role_by_a_model_that_is_loaded_once(tmp_path: Path) -> None:
+    folder = tiny_models.clip(tmp_path / "clip")
+    own = tiny_recipe(**{'"digest-32"': f'"{folder}"\nquery_prefix = "a "', '"digest-16"': f'"{folder}"'})
+    plain = SentenceEncoder(str(folder))
+    text = replace(plain.info, query_prefix="a ")
+    encoder = QuestionEncoder(own, clauses(text=text, image=plain.info), device="cpu")
+    assert encoder.fields("text").keys() == {"text", "image"}
+    found = encoder.clauses(Ask(photo=PHOTO))
+    shutil.rmtree(folder)
+    found += encoder.clauses(Ask("red shoe"))
+    expected = [*plain.encode([PHOTO]), *plain.encode(["a red shoe", "red shoe"])]
+    assert [clause.name for clause in found] == ["image", "text", "image"]
+    for clause, vector in zip(found, expected, strict=True):
+        assert clause.vector == pytest.approx(vector.tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("changed", ["id", "revision", "dims", "space", "query_prefix", "passage_prefix"])
 def test_a_query_by_another_encoder_is_refused(changed: str) -> None:
     other = EncoderInfo.from_meta(MINILM.as_meta() | {changed: 7})
-    with pytest.raises(EncoderError, match=r"text vectors of the index were made by minilm \(1, 384 dims\)"):
+    with pytest.raises(EncoderError, match=r"text vectors of the index were made by minilm \(1, 384 dims\)") as caught:
         check_encoder("text", MINILM, other)
+    assert caught.value.message.endswith(f"they differ in {changed} ({getattr(MINILM, changed)!r}, 7)")
     check_encoder("text", MINILM, EncoderInfo.from_meta(MINILM.as_meta()))
 
 
