@@ -44,7 +44,7 @@ def clip(folder: Path) -> Path:
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
     inner = folder / "0_CLIPModel"
-    torch.manual_seed(0)
+    torch.manual_seed(5)  # with it words and photos lie on one side: a cosine below 0 counts 0 in a search
     text = {"vocab_size": len(WORDS), "max_position_embeddings": 16, "bos_token_id": 2, "eos_token_id": 3, **LAYERS}
     vision = {"image_size": 16, "patch_size": 8, **LAYERS}
     CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=CLIP_DIMS)).save_pretrained(inner)

@@ -53,7 +53,9 @@ class EncoderInfo:
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
     def __str__(self) -> str:
-        return f"{self.id} ({self.revision}, {self.dims} dims)"
+        prefixes = {"query_prefix": self.query_prefix, "passage_prefix": self.passage_prefix}
+        told = "".join(f", {name} {prefix!r}" for name, prefix in prefixes.items() if prefix)
+        return f"{self.id} ({self.revision}, {self.dims} dims{told})"
 
 
 class Encoder(Protocol):

@@ -11,7 +11,8 @@ INFO = EncoderInfo("m", "abc", 3, "s", ("text", "photo"), query_prefix="query: "
 
 def test_the_note_in_an_index_gives_the_identity_back() -> None:
     assert EncoderInfo.from_meta(json.loads(json.dumps(INFO.as_meta()))) == INFO
-    assert str(INFO) == "m (abc, 3 dims)"
+    assert str(INFO) == "m (abc, 3 dims, query_prefix 'query: ', passage_prefix 'passage: ')"
+    assert str(EncoderInfo("m", "abc", 3, "s", ("text",))) == "m (abc, 3 dims)"
 
 
 def test_a_note_from_before_there_were_prefixes() -> None:

@@ -112,7 +112,7 @@ def test_the_commented_default_is_a_sound_recipe_and_shows_the_true_defaults() -
     recipe = parse(text)
     assert recipe.vectors().keys() == {"text", "image"}
     settings = re.compile(r"^# (\[\w+\]|\w+ = )", re.MULTILINE)
-    without_default = re.compile(r"^# (weights|photos|saturation) = ", re.MULTILINE)
+    without_default = re.compile(r"^# (weights|dims|space|photos|saturation) = ", re.MULTILINE)
     shown = parse(settings.sub(r"\1", without_default.sub(r"## \1 = ", text)))
     assert shown.model_dump() == recipe.model_dump()
     assert shown.model_fields_set > recipe.model_fields_set
