@@ -1,10 +1,10 @@
-# Two commands do everything on a machine with Python 3.11+, Maven and a JDK: make demo, make test.
+# Two commands do everything on a machine with Python 3.11+, Maven and a JDK (Chromium for the tests): make demo, make test.
 PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check
 SHELL = /bin/bash
 
-.PHONY: help demo test matrix lint format clean
+.PHONY: help demo test matrix lint format clients clean browser
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -12,7 +12,7 @@ help:  ## show this
 demo: $(VENV)/.models  ## environment, a local Elasticsearch if none is named, the sample loaded and searched
 	@$(VENV)/bin/esmm demo
 
-test: $(VENV)/.dev lint  ## lint, types and all tests, against a real Elasticsearch
+test: $(VENV)/.dev lint browser  ## lint, types and all tests, against a real Elasticsearch
 	@$(VENV)/bin/python -m pytest
 
 matrix: $(VENV)/.dev  ## server tests and strategies on each version of Elasticsearch (or VERSIONS="8.19.13"), into the README
@@ -26,6 +26,15 @@ format: $(VENV)/.dev  ## let ruff write the layout
 
 clients: $(VENV)/.models  ## the search of examples/clients in five languages, before and after, compared
 	@$(VENV)/bin/python examples/clients/run.py
+
+# What tests/browser drive. Where it cannot be installed, those tests say what to do.
+browser:
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || { \
+	 echo "Chromium or chromedriver is missing, which tests/browser need."; \
+	 [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing both from Debian:" && \
+	 export DEBIAN_FRONTEND=noninteractive && apt-get update -qq && \
+	 apt-get install -qq --yes --no-install-recommends chromium chromium-driver >/dev/null; } || \
+	 echo "They could not be installed by this user here: install the packages chromium and chromium-driver."
 
 clean:  ## remove the environment; caches and the local node's data stay
 	rm -rf $(VENV) .venv-client8
