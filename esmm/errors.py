@@ -5,6 +5,7 @@ EsmmError
 ├── CatalogueError      a catalogue cannot be read at all (single bad lines are rejected, not raised)
 ├── PhotoError          one photo cannot be used; costs a product its photo vector, nothing else
 ├── EncoderError        an encoder cannot be loaded, or does not fit the index
+├── AlignError          a photo encoder cannot be trained
 ├── QueryError          a query cannot be understood or built
 ├── ClusterError        the server was reached, or not, and something is wrong there
 │   ├── Unreachable     nothing answers
@@ -49,6 +50,10 @@ class PhotoError(EsmmError):
 
 class EncoderError(EsmmError):
     """An encoder cannot be loaded, or does not fit the index."""
+
+
+class AlignError(EsmmError):
+    """A photo encoder cannot be trained; the last good state is kept."""
 
 
 class QueryError(EsmmError):

@@ -7,7 +7,9 @@ import traceback
 import click
 
 from esmm import __version__
+from esmm.cli.align import align
 from esmm.cli.calibrate import calibrate
+from esmm.cli.compress import compress
 from esmm.cli.console import console
 from esmm.cli.demo import demo
 from esmm.cli.doctor import doctor
@@ -43,8 +45,8 @@ def cli(folder: str | None) -> None:
         os.environ["ESMM_DIR"] = folder
 
 
-_loading, _searching = (init, ingest, demo, doctor, rollback), (search, upgrade, calibrate, embed, console, template)
-for _command in (*_loading, *_searching, up, down, status):
+_loading, _searching = (init, ingest, align, compress, demo, doctor, rollback), (search, upgrade, calibrate, embed)
+for _command in (*_loading, *_searching, console, template, up, down, status):
     cli.add_command(_command)
 
 

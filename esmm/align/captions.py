@@ -1,0 +1,106 @@
+"""Captions: what a catalogue says about a photo, and which captions may be true of the same photo."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from esmm.ingest.records import value_of
+
+if TYPE_CHECKING:
+    from esmm.ingest.records import Record
+    from esmm.recipe import Recipe
+
+# A word must name at least this share of the products: nobody sees a brand or a model number in a photo.
+_COMMON = 1 / 500
+_LONGEST = 16  # words; what follows in a description is seldom about the looks
+_WORD = re.compile(r"[^\W_]+")
+_SENTENCE = re.compile(r"(?<=[.!?])\s")
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in lower case, without the possessive s."""
+    return _WORD.findall(re.sub(r"['’]s\b", "", text.lower()))
+
+
+def caption_fields(recipe: "Recipe") -> list[str]:
+    """Return the fields that tell what a photo shows, the heaviest of the text vector first: the title."""
+    return [name for names in recipe.embedded().values() for name in names]
+
+
+def parts_of(record: "Record", names: Sequence[str]) -> list[str]:
+    """Return what each field says in short: the last step of a path, the first sentence of a description."""
+    values = [value_of(record.fields, name) for name in names]
+    first = [value[0] if isinstance(value, list) and value else value for value in values]
+    return [_short(str(value)) for value in first if isinstance(value, (str, int, float)) and value != ""]
+
+
+def _short(value: str) -> str:
+    leaf = value.rsplit(" > ", maxsplit=1)[-1].strip()
+    return " ".join(_SENTENCE.split(leaf)[0].split()[:_LONGEST])
+
+
+class Captioner:
+    """Makes captions of the parts that :func:`parts_of` found, by what all products say together."""
+
+    def __init__(self, products: Sequence[Sequence[str]]) -> None:
+        counts = Counter(word for parts in products if parts for word in set(words_of(parts[0])))
+        least = math.ceil(len(products) * _COMMON)
+        self._common = {word for word, count in counts.items() if count >= least}
+
+    def captions(self, parts: Sequence[str]) -> tuple[str, ...]:
+        """Return the captions of one product: what can be seen of its title, that with each other part, and those."""
+        title, *others = parts
+        visible = " ".join(piece for piece in title.split() if self._visible(piece))
+        made = [visible, *(f"{visible} {other}".strip() for other in others), " ".join(reversed(others))]
+        return tuple(dict.fromkeys(caption for caption in made if caption)) or (title,)
+
+    def _visible(self, piece: str) -> bool:
+        words = words_of(piece)
+        return not words or all(word in self._common for word in words)
+
+
+class Vocabulary:
+    """The words of all captions, as sets that can be compared in bulk."""
+
+    def __init__(self, captions: Sequence[str]) -> None:
+        import torch
+
+        numbers: dict[str, int] = {}
+        sets = [sorted({numbers.setdefault(word, len(numbers)) for word in words_of(text)}) for text in captions]
+        self._size = len(numbers)
+        self._sets = [torch.tensor(found, dtype=torch.long) for found in sets]
+
+    def compatible(self, rows: Iterable[int], columns: Iterable[int]) -> Any:
+        """Say which captions say the same and more: bool, shape (rows, columns).
+
+        "men shoes" and "men blue shoes" may be about one photo, so neither is a wrong answer to the other.
+        """
+        left, right = self._hot(rows), self._hot(columns)
+        shared = left @ right.T
+        return (shared >= left.sum(1)[:, None]) | (shared >= right.sum(1)[None])
+
+    def _hot(self, numbers: Iterable[int]) -> Any:
+        import torch
+
+        chosen = [self._sets[number] for number in numbers]
+        hot = torch.zeros(len(chosen), self._size)
+        rows = torch.repeat_interleave(torch.arange(len(chosen)), torch.tensor([len(found) for found in chosen]))
+        hot[rows, torch.cat(chosen)] = 1
+        return hot
+
+
+def bm25_neighbours(captions: Sequence[str], *, count: int, sample: int, seed: int) -> dict[int, list[int]]:
+    """Return, for a sample of captions, the numbers of the captions that BM25 finds nearest to them: hard negatives."""
+    import numpy as np
+    from rank_bm25 import BM25Okapi
+
+    index = BM25Okapi([words_of(caption) or [""] for caption in captions])
+    drawn = np.random.default_rng(seed).permutation(len(captions))[:sample]
+    found = {}
+    for number in map(int, drawn):
+        scores = index.get_scores(words_of(captions[number]))
+        best = np.argsort(-scores, kind="stable")[: count + 1]
+        found[number] = [int(other) for other in best if other != number and scores[other] > 0][:count]
+    return found

@@ -1,0 +1,116 @@
+"""What a training draws from: pairs, the vectors of their captions, and batches with hard negatives."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from esmm.align.captions import Vocabulary, bm25_neighbours
+
+if TYPE_CHECKING:
+    from esmm.align.pairs import Pairs
+    from esmm.align.settings import Settings
+    from esmm.encoders import Encoder
+
+_BANK = 1024
+_NEIGHBOURS, _NEIGHBOUR_SAMPLE = 8, 1500
+_MOST_VALIDATION = 2000
+# A catalogue of n pairs is drawn from in proportion to n ** 0.3, so that a small one is heard beside a large one
+# (as multilingual models draw languages: Conneau et al. 2020).
+_SMOOTHING = 0.3
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Numbers of pairs, and of one caption for each of them, drawn at random."""
+
+    pairs: "np.ndarray"
+    captions: "np.ndarray"
+
+
+class Corpus:
+    """Pairs split into training and validation, and the unit vectors of all captions, shape (captions, dims)."""
+
+    def __init__(self, pairs: "Pairs", encoder: "Encoder", settings: "Settings") -> None:
+        self.photos, self.text = pairs.photos, encoder.info
+        self.texts = sorted({caption for captions in pairs.captions for caption in captions})
+        number = {caption: place for place, caption in enumerate(self.texts)}
+        self._captions = [[number[caption] for caption in captions] for captions in pairs.captions]
+        self.vectors = torch.from_numpy(encoder.encode(self.texts))
+        self.vocabulary = Vocabulary(self.texts)
+        self._catalogue = np.asarray(pairs.catalogue)
+        self.training, self.validation = _split(len(pairs.captions), settings)
+        self._hard = self._neighbours(settings) if settings.hard else {}
+
+    def steps(self, batch: int) -> int:
+        """Return how many batches make an epoch."""
+        return max(1, len(self.training) // batch)
+
+    def batches(self, settings: "Settings", rng: np.random.Generator) -> Iterator[Batch]:
+        """Yield the batches of one epoch."""
+        streams = [_shuffled(numbers, rng) for numbers in self._by_catalogue()]
+        shares = np.array([len(numbers) for numbers in self._by_catalogue()]) ** _SMOOTHING
+        size = min(settings.batch, len(self.training))
+        for _ in range(self.steps(settings.batch)):
+            easy = max(1, round(size * (1 - settings.hard)))
+            counts = rng.multinomial(easy, shares / shares.sum())
+            drawn = [next(stream) for stream, count in zip(streams, counts, strict=True) for _ in range(count)]
+            yield self._batch(drawn, size, rng)
+
+    def bank(self, rng: np.random.Generator) -> np.ndarray:
+        """Return the numbers of captions drawn from all, to compare photos with beside those of the batch."""
+        return rng.choice(len(self.texts), size=min(_BANK, len(self.texts)), replace=False)
+
+    def shown(self, pair: int) -> str:
+        """Return the caption that stands for a pair in validation: its first, what can be seen of its title."""
+        return self.texts[self._captions[pair][0]]
+
+    def first_vectors(self, pairs: Sequence[int]) -> "np.ndarray":
+        """Return the vectors of these captions."""
+        return self.vectors[[self._captions[pair][0] for pair in pairs]].numpy()
+
+    def _by_catalogue(self) -> list[np.ndarray]:
+        where = self._catalogue[self.training]
+        return [self.training[where == number] for number in np.unique(where)]
+
+    def _batch(self, drawn: list[int], size: int, rng: np.random.Generator) -> Batch:
+        captions = [int(rng.choice(self._captions[pair])) for pair in drawn]
+        for number in rng.permutation(len(drawn)):
+            if len(drawn) >= size:
+                break
+            for pair, caption in self._hard.get(captions[number], [])[: size - len(drawn)][:1]:
+                drawn.append(pair)
+                captions.append(caption)
+        return Batch(np.asarray(drawn), np.asarray(captions))
+
+    def _neighbours(self, settings: "Settings") -> dict[int, list[tuple[int, int]]]:
+        """Return, for some captions, training pairs whose captions BM25 confuses with them."""
+        holders = defaultdict(list)
+        for pair in self.training:
+            holders[self._captions[pair][0]].append(int(pair))
+        firsts = sorted(holders)
+        near = bm25_neighbours(
+            [self.texts[caption] for caption in firsts],
+            count=_NEIGHBOURS,
+            sample=_NEIGHBOUR_SAMPLE,
+            seed=settings.seed,
+        )
+        rng = np.random.default_rng(settings.seed)
+        return {
+            firsts[number]: [(int(rng.choice(holders[firsts[other]])), firsts[other]) for other in others]
+            for number, others in near.items()
+        }
+
+
+def _split(count: int, settings: "Settings") -> tuple[np.ndarray, np.ndarray]:
+    order = np.random.default_rng(settings.seed).permutation(count)
+    kept = min(max(2, round(count * settings.validation)), _MOST_VALIDATION)
+    return np.sort(order[kept:]), np.sort(order[:kept])
+
+
+def _shuffled(numbers: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
+    while True:
+        yield from map(int, rng.permutation(numbers))

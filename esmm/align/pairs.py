@@ -1,0 +1,156 @@
+"""From catalogues to pairs: photos fitted into squares on disk, and the captions that belong to each."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esmm.align.augment import ground_of
+from esmm.align.captions import Captioner, caption_fields, parts_of
+from esmm.encoders.tower import fitted
+from esmm.errors import AlignError, PhotoError
+from esmm.ingest.catalogue import Line, read
+from esmm.ingest.records import BadRecord, Record, record_of
+from esmm.photos import Photos, decode
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from esmm.ingest.load import Source
+    from esmm.recipe import Recipe
+
+LEAST = 16  # fewer pairs can neither be told apart nor be split into training and validation
+_AHEAD = 64
+
+
+@dataclass
+class Pairs:
+    """Photos and their captions.
+
+    ``photos`` are uint8, shape (pairs, side, side, 4): red, green, blue and the opacity that cuts the product out of a
+    plain ground. ``captions`` and ``catalogue`` (the number of the catalogue it is from) have one entry a pair.
+    """
+
+    photos: "NDArray[np.uint8]"
+    captions: list[tuple[str, ...]]
+    catalogue: list[int]
+
+
+@dataclass
+class _Found:
+    """What one catalogue gives: the parts of the captions, pair by pair, and what was wrong with the rest."""
+
+    parts: list[list[str]]
+    broken: int = 0
+    lacking: int = 0
+    first_fault: str = ""
+
+
+def read_pairs(
+    catalogues: "Sequence[tuple[Source, Recipe]]", file: Path, *, side: int, limit: int | None = None
+) -> Pairs:
+    """Read the pairs of some catalogues; the pixels go into ``file``, so that memory holds only captions.
+
+    ``limit`` takes no more than so many pairs of each catalogue. A product with several photos makes several pairs.
+    Raises AlignError if a catalogue has too few pairs, CatalogueError if it cannot be read.
+    """
+    import numpy as np
+
+    found = []
+    with file.open("wb") as pixels:
+        for source, recipe in catalogues:
+            _check_recipe(recipe)
+            found.append(_one_catalogue(source, recipe, pixels, side=side, limit=limit))
+            _check_enough(source, found[-1])
+    total = sum(len(one.parts) for one in found)
+    return Pairs(
+        np.memmap(file, dtype=np.uint8, mode="r", shape=(total, side, side, 4)),
+        [captions for one in found for captions in _captions(one.parts)],
+        [number for number, one in enumerate(found) for _ in one.parts],
+    )
+
+
+def _captions(products: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    captioner = Captioner(products)
+    return [captioner.captions(parts) for parts in products]
+
+
+def _one_catalogue(source: "Source", recipe: "Recipe", file: Any, *, side: int, limit: int | None) -> _Found:
+    found, names = _Found([]), caption_fields(recipe)
+    places = [source.folder, *source.photos]
+    with (
+        Photos(places, allow_private=source.allow_private) as photos,
+        ThreadPoolExecutor(2) as pool,
+        ExitStack() as end,
+    ):
+        end.callback(pool.shutdown, cancel_futures=True)
+
+        def pixels(pair: tuple[list[str], str]) -> Any:
+            try:
+                square = fitted(decode(photos.read(pair[1])), side)
+            except PhotoError as error:
+                return error
+            return square, ground_of(square)
+
+        wanted = _wanted(source, recipe, names, found)
+        while chunk := list(islice(wanted, _AHEAD)):
+            for pair, made in zip(chunk, pool.map(pixels, chunk), strict=True):
+                _keep(pair[0], made, file, found)
+                if limit and len(found.parts) >= limit:
+                    return found
+    return found
+
+
+def _wanted(source: "Source", recipe: "Recipe", names: list[str], found: _Found) -> Iterator[tuple[list[str], str]]:
+    """Yield the caption parts and the reference of each photo; count the products that lack one or the other."""
+    for record in _records(source, recipe):
+        parts = parts_of(record, names)
+        if not parts or not record.photos:
+            found.lacking += 1
+            continue
+        for photo in record.photos:
+            yield parts, photo
+
+
+def _records(source: "Source", recipe: "Recipe") -> Iterator[Record]:
+    for line in read(source.catalogue, stdin=source.stdin):
+        if isinstance(line, Line):
+            try:
+                yield record_of(line.record, recipe, source=line.source, number=line.number)
+            except BadRecord:
+                continue  # esmm ingest lists them
+
+
+def _keep(parts: list[str], made: Any, file: Any, found: _Found) -> None:
+    import numpy as np
+
+    if isinstance(made, PhotoError):
+        found.broken += 1
+        found.first_fault = found.first_fault or made.message
+        return
+    file.write(np.dstack(made).tobytes())
+    found.parts.append(parts)
+
+
+def _check_recipe(recipe: "Recipe") -> None:
+    if recipe.text is None or not recipe.named("photo"):
+        lacking = "no [text]" if recipe.text is None else "no field of type photo"
+        raise AlignError(
+            f"{recipe.source} has {lacking}, so there are no pairs of photo and text", "esmm init writes one"
+        )
+
+
+def _check_enough(source: "Source", found: _Found) -> None:
+    if len(found.parts) >= LEAST:
+        return
+    why = f"{found.lacking:,} products lack a photo or a text"
+    if found.broken:
+        why += f", {found.broken:,} photos cannot be used (the first: {found.first_fault})"
+    raise AlignError(
+        f"{source.catalogue} gives {len(found.parts)} pairs of photo and text, and a training needs {LEAST}: {why}",
+        "name a larger catalogue, or where its photos are with --photos",
+    )

@@ -1,0 +1,43 @@
+"""What can be set about a training, with the defaults that the shipped tower was trained with."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+Part = Literal["projection", "last", "all"]
+LossName = Literal["infonce", "triplet", "cosine"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a training.
+
+    ``train`` says what learns: the projection, the backbone's second half too, or all of it. ``side`` is the pixels of
+    the square that a photo is fitted into. ``learning_rate`` is the projection's highest; the backbone learns at
+    ``backbone_rate`` times it. ``warmup`` is the share of all steps in which the rate rises. ``hard`` is the share of a
+    batch drawn among the BM25 neighbours of the rest of it. ``scenes`` weighs the loss between a photo and the same
+    product in a made-up scene (0 leaves it out). ``patience`` is how many epochs without gain end the training.
+    """
+
+    train: Part = "all"
+    loss: LossName = "infonce"
+    epochs: int = 12
+    batch: int = 96
+    side: int = 128
+    hidden: int = 384
+    learning_rate: float = 1.2e-3
+    backbone_rate: float = 0.25
+    weight_decay: float = 0.02
+    warmup: float = 0.1
+    hard: float = 0.25
+    scenes: float = 0.25
+    validation: float = 0.05
+    patience: int = 3
+    seed: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the form kept beside the tower."""
+        return asdict(self)
+
+    def differences(self, other: "Settings") -> list[str]:
+        """Name the settings in which a training differs from another one."""
+        return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]

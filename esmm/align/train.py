@@ -1,0 +1,176 @@
+"""The training loop: epochs, schedule, early stopping, checkpoints that survive a kill."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from esmm.align.augment import as_floats, catalogue_view, scene_view
+from esmm.align.corpus import Batch, Corpus
+from esmm.align.losses import LOSSES, Comparison, same_product
+from esmm.align.measures import Epoch, both_ways
+from esmm.align.settings import Settings
+from esmm.encoders.backbone import standardised
+from esmm.encoders.tower import Tower
+from esmm.errors import AlignError
+
+CHECKPOINT = "checkpoint.pt"
+_CLIP = 5.0  # a gradient longer than this is cut to it
+_COLDEST = 100.0  # the highest inverse temperature, as in CLIP
+_SCENE_SHARE = 4  # one photo in so many is also seen in a scene
+_EVALUATED = 128
+
+OnStep = Callable[[int, int], None]
+
+
+class Training:
+    """A tower in training, its optimiser, and the history of its epochs."""
+
+    def __init__(self, tower: Tower, corpus: Corpus, settings: Settings, *, device: str = "cpu") -> None:
+        self.tower, self.corpus, self.settings = tower.to(device), corpus, settings
+        self.history: list[Epoch] = []
+        self._device = torch.device(device)
+        self._vectors = corpus.vectors.to(device)
+        self._log_scale = nn.Parameter(torch.tensor(math.log(20.0), device=device))
+        _freeze(tower, settings)
+        backbone = [p for p in tower.backbone.parameters() if p.requires_grad]
+        head = [p for name, p in tower.named_parameters() if not name.startswith("backbone.")]
+        self._rates = [settings.learning_rate, settings.learning_rate * settings.backbone_rate]
+        groups = [{"params": [*head, self._log_scale]}, {"params": backbone}]
+        self._optimiser = torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay)
+        self._total = settings.epochs * corpus.steps(settings.batch)
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch with the highest validation score."""
+        return max(self.history, key=lambda epoch: epoch.score)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs ran, or as many without gain as patience allows."""
+        last = self.history[-1].number
+        return last >= self.settings.epochs or last - self.best.number >= self.settings.patience
+
+    def look(self) -> None:
+        """Measure the tower before training, as epoch 0."""
+        began = time.monotonic()
+        self.history.append(self._measured(0, None, began))
+
+    def epoch(self, on_step: OnStep = lambda _done, _all: None) -> Epoch:
+        """Train one epoch and measure it. Raises AlignError if the loss is no number any more."""
+        number, began, settings = self.history[-1].number + 1, time.monotonic(), self.settings
+        torch.manual_seed(settings.seed * 1000 + number)  # a resumed training draws as an undisturbed one
+        rng = np.random.default_rng([settings.seed, number])
+        steps = self.corpus.steps(settings.batch)
+        self.tower.train()
+        losses = []
+        for done, batch in enumerate(self.corpus.batches(settings, rng)):
+            losses.append(self._step(batch, (number - 1) * steps + done, rng))
+            if not math.isfinite(losses[-1]):
+                raise AlignError(
+                    f"the loss became {losses[-1]} in epoch {number}, step {done + 1}; the best tower so far is kept",
+                    "start again with a lower --learning-rate",
+                )
+            on_step(done + 1, steps)
+        self.history.append(self._measured(number, sum(losses) / len(losses), began))
+        return self.history[-1]
+
+    def vectors_of(self, pairs: np.ndarray) -> np.ndarray:
+        """Return a unit row for the photo of each pair, as it is in the catalogue."""
+        self.tower.eval()
+        rows = []
+        with torch.inference_mode():
+            for start in range(0, len(pairs), _EVALUATED):
+                photos = self._photos(pairs[start : start + _EVALUATED])[:, :3]
+                rows.append(self.tower(standardised(photos)).cpu().numpy())
+        return np.concatenate(rows)
+
+    def save(self, path: Path) -> None:
+        """Write all that a resumed training needs, whole or not at all."""
+        beside = path.with_name(path.name + ".part")
+        torch.save(
+            {
+                "settings": self.settings.as_json(),
+                "history": [epoch.as_json() for epoch in self.history],
+                "tower": self.tower.state_dict(),
+                "scale": self._log_scale.detach(),
+                "optimiser": self._optimiser.state_dict(),
+            },
+            beside,
+        )
+        beside.replace(path)
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`save` wrote."""
+        self.tower.load_state_dict(state["tower"])
+        self._log_scale.data.copy_(state["scale"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.history = [Epoch.from_json(epoch) for epoch in state["history"]]
+
+    def _step(self, batch: Batch, number: int, rng: np.random.Generator) -> float:
+        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = rate * _schedule(number / self._total, self.settings.warmup)
+        loss = self._loss(batch, rng)
+        self._optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for g in self._optimiser.param_groups for p in g["params"]], _CLIP)
+        self._optimiser.step()
+        return loss.item()
+
+    def _loss(self, batch: Batch, rng: np.random.Generator) -> torch.Tensor:
+        count = len(batch.pairs)
+        photos = self._photos(batch.pairs)
+        views, in_scene = [catalogue_view(photos)], max(2, count // _SCENE_SHARE)
+        if self.settings.scenes:
+            views.append(scene_view(photos[:in_scene]))
+        seen = self._seen(torch.cat(views))
+        loss = self._compared(seen[:count], batch.captions, rng)
+        if self.settings.scenes:
+            scenes = seen[count:]
+            in_words = self._compared(scenes, batch.captions[:in_scene], rng)
+            loss = loss + self.settings.scenes * (same_product(seen[:in_scene], scenes) + in_words)
+        return loss
+
+    def _compared(self, photos: torch.Tensor, captions: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+        columns = np.concatenate([captions, self.corpus.bank(rng)])
+        unknown = self.corpus.vocabulary.compatible(captions, columns).to(self._device)
+        scale = self._log_scale.exp().clamp(max=_COLDEST)
+        texts = self._vectors[torch.from_numpy(columns)]
+        return LOSSES[self.settings.loss](Comparison(photos, texts, unknown, scale))
+
+    def _seen(self, views: torch.Tensor) -> torch.Tensor:
+        half = self._device.type == "cuda" and torch.cuda.is_bf16_supported()
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=half):
+            with torch.set_grad_enabled(self.settings.train != "projection"):
+                features = self.tower.features(standardised(views))
+            return self.tower.project(features).float()
+
+    def _photos(self, pairs: np.ndarray) -> torch.Tensor:
+        return as_floats(torch.from_numpy(self.corpus.photos[pairs]).to(self._device))
+
+    def _measured(self, number: int, loss: float | None, began: float) -> Epoch:
+        chosen = self.corpus.validation
+        captions = [self.corpus.shown(pair) for pair in chosen]
+        to_photo, to_text = both_ways(self.vectors_of(chosen), self.corpus.first_vectors(chosen), captions)
+        rate = self._optimiser.param_groups[0]["lr"]
+        return Epoch(number, loss, rate, time.monotonic() - began, to_photo, to_text)
+
+
+def _schedule(done: float, warmup: float) -> float:
+    """Return the share of the highest rate: rising for the warm-up, then down along a cosine to 0."""
+    if done < warmup:
+        return done / warmup
+    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+def _freeze(tower: Tower, settings: Settings) -> None:
+    """Keep still what is not to learn: the backbone, or the first half of its parameters in their order."""
+    parameters = list(tower.backbone.parameters())
+    still = {"projection": len(parameters), "last": len(parameters) // 2, "all": 0}[settings.train]
+    for parameter in parameters[:still]:
+        parameter.requires_grad_(False)  # torch's own signature

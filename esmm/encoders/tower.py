@@ -1,0 +1,194 @@
+"""Photo encoders in a text encoder's space: a torchvision backbone and a projection, as ``esmm align`` trains them.
+
+A tower is a folder: ``tower.json`` says what it is built of and whose space it shares, ``tower.safetensors`` holds
+its weights as 16-bit floats.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from esmm.encoders.backbone import empty_backbone, normalised
+from esmm.encoders.base import EncoderInfo
+from esmm.encoders.resolve import TOWER_CONFIG, digest
+from esmm.errors import EncoderError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from esmm.encoders.base import Matrix
+
+WEIGHTS = "tower.safetensors"
+_BATCH = 32
+_REMEDY = "name a folder that esmm align wrote"
+
+
+@dataclass(frozen=True)
+class TowerConfig:
+    """What a tower is built of.
+
+    ``backbone`` is a classification model of torchvision, ``side`` the pixels of the square that a photo is fitted
+    into, ``hidden`` the width of the projection, ``dims`` the length of a vector. ``text`` and ``space`` name the text
+    encoder (with its revision) that it was trained against, and the space they share.
+    """
+
+    name: str
+    backbone: str
+    side: int
+    hidden: int
+    dims: int
+    text: str
+    space: str
+    format: int = 1
+
+
+class Tower(nn.Module):
+    """A backbone and a projection that also sees the backbone's early stages.
+
+    The last layer of a classifier has forgotten colour. So the projection takes the mean over the photo of each stage
+    (a stage ends where the picture gets smaller), the maximum of the last one, and the classifier's own features.
+    """
+
+    def __init__(self, config: TowerConfig, backbone: nn.Module | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = backbone if backbone is not None else empty_backbone(config.backbone)
+        self._seen: dict[str, torch.Tensor] = {}
+        names = _stages(self.backbone)
+        for name in names:
+            self.backbone.get_submodule(name).register_forward_hook(self._keep(name, last=name == names[-1]))
+        with torch.inference_mode():
+            width = self.features(torch.zeros(1, 3, config.side, config.side)).shape[1]
+        self.norm = nn.BatchNorm1d(width)  # the stages speak in very different scales
+        self.widen = nn.Linear(width, config.hidden)
+        self.out = nn.Linear(config.hidden, config.dims)
+
+    def _keep(self, name: str, *, last: bool) -> Any:
+        def hook(_module: nn.Module, _given: Any, made: torch.Tensor) -> None:
+            self._seen[name] = made.amax((2, 3)) if last else made.mean((2, 3))
+
+        return hook
+
+    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return what the projection takes: float, shape (photos, width)."""
+        final = self.backbone(pixels)
+        return torch.cat([*self._seen.values(), final], dim=1)
+
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        """Bring features into the text encoder's space: unit rows, shape (photos, dims)."""
+        hidden = nn.functional.gelu(self.widen(self.norm(features.float())))
+        return nn.functional.normalize(self.out(hidden), dim=1)
+
+    def train(self, mode: bool = True) -> "Tower":  # torch's own signature
+        """Train the projection only: statistics of the backbone's batch norms stay those of its own training."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return a unit row for each photo; pixels are normalised floats, shape (photos, 3, side, side)."""
+        return self.project(self.features(pixels))
+
+
+class TowerEncoder:
+    """A trained tower as a photo encoder."""
+
+    def __init__(self, folder: Path, *, device: str = "cpu") -> None:
+        self._tower = load_tower(folder).to(device)
+        self._device = device
+        config = self._tower.config
+        revision = digest([(folder / WEIGHTS).read_bytes(), (folder / TOWER_CONFIG).read_bytes()])
+        self.info = EncoderInfo(config.name, revision, config.dims, config.space, ("photo",))
+
+    def encode(self, items: "Sequence[str] | Sequence[Image]") -> "Matrix":
+        """Return one row of length 1 for each photo: float32, shape (len(items), dims)."""
+        import numpy as np
+
+        rows: list[Matrix] = [np.zeros((0, self.info.dims), dtype=np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(items), _BATCH):
+                photos: Any = items[start : start + _BATCH]
+                pixels = np.stack([fitted(photo, self._tower.config.side) for photo in photos])
+                rows.append(self._tower(normalised(pixels).to(self._device)).cpu().numpy())
+        return np.concatenate(rows)
+
+
+def fitted(photo: "Image", side: int) -> "NDArray[np.uint8]":
+    """Return the whole photo, its shape kept, in the middle of a white square: uint8, shape (side, side, 3)."""
+    import numpy as np
+    from PIL import Image
+
+    scale = side / max(photo.size)
+    width, height = (max(1, round(length * scale)) for length in photo.size)
+    square = Image.new("RGB", (side, side), "white")
+    square.paste(photo.resize((width, height), Image.Resampling.BICUBIC), ((side - width) // 2, (side - height) // 2))
+    return np.asarray(square)
+
+
+def load_tower(folder: Path) -> Tower:
+    """Read a tower from its folder. Raises EncoderError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    config = read_config(folder)
+    try:
+        tower = Tower(config)
+        halves = load_file(folder / WEIGHTS)
+        tower.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in halves.items()})
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise EncoderError(f"{folder} does not load as a photo tower: {reason}", _REMEDY) from None
+    return tower.eval().to(memory_format=torch.channels_last)
+
+
+def save_tower(tower: Tower, folder: Path) -> None:
+    """Write weights and config into a folder, each whole or not at all."""
+    from safetensors.torch import save
+
+    halves = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in tower.state_dict().items()
+    }
+    _replace(folder / WEIGHTS, save(halves))
+    _replace(folder / TOWER_CONFIG, (json.dumps(asdict(tower.config), indent=2) + "\n").encode())
+
+
+def read_config(folder: Path) -> TowerConfig:
+    """Read what a tower is built of. Raises EncoderError."""
+    try:
+        raw = json.loads((folder / TOWER_CONFIG).read_text(encoding="utf-8"))
+        return TowerConfig(**{field.name: raw[field.name] for field in fields(TowerConfig)})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EncoderError(f"{folder / TOWER_CONFIG} is no description of a tower: {error!r}", _REMEDY) from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    beside = path.with_name(path.name + ".part")
+    beside.write_bytes(data)
+    beside.replace(path)
+
+
+def _stages(backbone: nn.Module) -> list[str]:
+    """Return the names of the modules whose output is the last of its size: where each stage of the backbone ends."""
+    ends: dict[int, str] = {}
+
+    def hook(name: str) -> Any:
+        def keep(_module: nn.Module, _given: Any, made: Any) -> None:
+            if isinstance(made, torch.Tensor) and made.dim() == 4 and made.shape[2] == made.shape[3] > 1:
+                ends[made.shape[2]] = name
+
+        return keep
+
+    handles = [module.register_forward_hook(hook(name)) for name, module in backbone.named_modules() if name]
+    with torch.inference_mode():
+        backbone(torch.zeros(1, 3, 224, 224))
+    for handle in handles:
+        handle.remove()
+    return list(ends.values())
