@@ -57,8 +57,13 @@ def clip(folder: Path) -> Path:
 
 def twin(folder: Path) -> Path:
     """A text model whose vectors are as long as those of the CLIP model, as its multilingual twin's are."""
+    import warnings
+
     import torch
-    from sentence_transformers import SentenceTransformer, models
+
+    with warnings.catch_warnings():  # version 6 has the parts in another place, version 3 only in this one
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from sentence_transformers import SentenceTransformer, models
 
     words = models.Transformer(str(bert(folder / "bert")))
     torch.manual_seed(1)
