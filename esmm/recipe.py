@@ -56,7 +56,8 @@ class VectorField(_Part):
     """One dense vector: the encoder that makes it and the field that holds it.
 
     The prefixes stand before each text of a question, or of a product. ``dims`` keeps the first numbers of a vector
-    only. Two models whose vectors can be compared are given one ``space``.
+    only. Two models whose vectors can be compared are given one ``space``. ``device`` says where the model runs; on
+    ``onnx`` that is its compressed form (``esmm compress``).
     """
 
     model: str
@@ -66,6 +67,7 @@ class VectorField(_Part):
     passage_prefix: str = ""
     dims: Annotated[int, Field(ge=1, le=4096)] | None = None
     space: Annotated[str, Field(min_length=1)] | None = None
+    device: Literal["auto", "cpu", "cuda", "mps", "onnx"] = "auto"
     index_type: INDEX_TYPES = "int8_hnsw"
 
     @cached_property

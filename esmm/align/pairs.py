@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from esmm.align.augment import ground_of
 from esmm.align.captions import Captioner, caption_fields, parts_of
-from esmm.encoders.tower import fitted
+from esmm.encoders.pixels import fitted
 from esmm.errors import AlignError, PhotoError
 from esmm.ingest.catalogue import Line, read
 from esmm.ingest.records import BadRecord, Record, record_of

@@ -4,6 +4,8 @@ import re
 from typing import TYPE_CHECKING
 
 from esmm.encoders.base import Encoder, EncoderInfo, Modality, Role
+from esmm.encoders.onnx import load_onnx, onnx_folder
+from esmm.encoders.resolve import tower_folder
 from esmm.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Encoder", "EncoderInfo", "Modality", "ModelKey", "Role", "load_encoder", "load_encoders", "pick_device"]
 
-ModelKey = tuple[str, str | None]
+ModelKey = tuple[str, str | None, str]
 
 
 def load_encoder(
@@ -23,13 +25,16 @@ def load_encoder(
 ) -> Encoder:
     """Load the encoder that a recipe names for one vector field, for products or for questions. Raises EncoderError.
 
-    ``digest-32`` is the encoder without meaning; a torchvision model name gives that backbone;
-    everything else is a sentence-transformers model. What is in ``models`` is not loaded again.
+    ``digest-32`` is the encoder without meaning; a torchvision model name gives that backbone; ``esmm-tower`` and
+    folders that ``esmm align`` wrote are photo towers; those that ``esmm compress`` wrote, and any model on the device
+    ``onnx``, run without torch; everything else is a sentence-transformers model. What is in ``models`` is not loaded
+    again. A device that is not ``auto`` overrides the recipe's.
     """
     from esmm.encoders.tailored import tailored
 
     known = {} if models is None else models
-    key = (vector.model, vector.weights)
+    device = vector.device if device == "auto" else device
+    key = (vector.model, vector.weights, device)
     if key not in known:
         known[key] = _load_model(vector, device)
     return tailored(known[key], vector, role=role)
@@ -40,7 +45,13 @@ def _load_model(vector: "VectorField", device: str) -> Encoder:
         from esmm.encoders.digest import DigestEncoder
 
         return DigestEncoder(int(match[1]))
+    if folder := onnx_folder(vector, device):
+        return load_onnx(folder)
     device = pick_device(device)
+    if folder := tower_folder(vector.model):
+        from esmm.encoders.tower import TowerEncoder
+
+        return TowerEncoder(folder, device=device)
     if _is_torchvision(vector.model):
         from esmm.encoders.vision import VisionEncoder
 

@@ -24,21 +24,21 @@ class SentenceEncoder:
 
     def __init__(self, name: str, *, device: str = "cpu", batch: int = 32) -> None:
         folder = find_model(name)
-        self._model = _open(name, folder, device)
+        self.model = _open(name, folder, device)
         self._batch = batch
         local = Path(name).expanduser().is_dir()
         identity = folder.resolve().name if local else name.removeprefix("sentence-transformers/")
-        dims = _dims(self._model, folder)
-        takes: tuple[Modality, ...] = ("text", "photo") if _takes_photos(self._model) else ("text",)
+        dims = _dims(self.model, folder)
+        takes: tuple[Modality, ...] = ("text", "photo") if _takes_photos(self.model) else ("text",)
         revision = revision_of(folder)
         space = f"{identity}@{revision}" if local else identity  # another folder may have the same name
         self.info = EncoderInfo(identity, revision, dims, space, takes)
 
     def encode(self, items: "Sequence[str] | Sequence[Image]") -> "Matrix":
         """Return one row of length 1 for each item: float32, shape (len(items), dims)."""
-        longest = (self._model.max_seq_length or 512) * _CHARACTERS_PER_TOKEN
+        longest = (self.model.max_seq_length or 512) * _CHARACTERS_PER_TOKEN
         cut: list[Any] = [item[:longest] if isinstance(item, str) else item for item in items]
-        matrix: Matrix = self._model.encode(
+        matrix: Matrix = self.model.encode(
             cut, batch_size=self._batch, show_progress_bar=False, normalize_embeddings=True, convert_to_numpy=True
         )
         return matrix.astype("float32", copy=False).reshape(len(items), self.info.dims)  # nothing in: (0,)

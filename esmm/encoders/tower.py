@@ -15,12 +15,11 @@ from torch import nn
 
 from esmm.encoders.backbone import empty_backbone, normalised
 from esmm.encoders.base import EncoderInfo
+from esmm.encoders.pixels import fitted
 from esmm.encoders.resolve import TOWER_CONFIG, digest
 from esmm.errors import EncoderError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from esmm.encoders.base import Matrix
@@ -118,18 +117,6 @@ class TowerEncoder:
                 pixels = np.stack([fitted(photo, self._tower.config.side) for photo in photos])
                 rows.append(self._tower(normalised(pixels).to(self._device)).cpu().numpy())
         return np.concatenate(rows)
-
-
-def fitted(photo: "Image", side: int) -> "NDArray[np.uint8]":
-    """Return the whole photo, its shape kept, in the middle of a white square: uint8, shape (side, side, 3)."""
-    import numpy as np
-    from PIL import Image
-
-    scale = side / max(photo.size)
-    width, height = (max(1, round(length * scale)) for length in photo.size)
-    square = Image.new("RGB", (side, side), "white")
-    square.paste(photo.resize((width, height), Image.Resampling.BICUBIC), ((side - width) // 2, (side - height) // 2))
-    return np.asarray(square)
 
 
 def load_tower(folder: Path) -> Tower:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from esmm.encoders.backbone import load_backbone, normalised
 from esmm.encoders.base import EncoderInfo
+from esmm.encoders.pixels import stretched
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from esmm.encoders.base import Matrix
 
-_SIDE = 224
+SIDE = 224
 
 
 class VisionEncoder:
@@ -28,7 +29,7 @@ class VisionEncoder:
         self._model = model.to(device)
         self._device, self._batch = device, batch
         with torch.inference_mode():
-            dims = int(self._model(torch.zeros(1, 3, _SIDE, _SIDE, device=device)).shape[1])
+            dims = int(self._model(torch.zeros(1, 3, SIDE, SIDE, device=device)).shape[1])
         identity = f"torchvision/{name}"
         self.info = EncoderInfo(identity, revision, dims, f"{identity}@{revision}", ("photo",))
 
@@ -41,7 +42,7 @@ class VisionEncoder:
         with torch.inference_mode():
             for start in range(0, len(items), self._batch):
                 photos: Any = items[start : start + self._batch]
-                pixels = np.stack([np.asarray(photo.resize((_SIDE, _SIDE))) for photo in photos])
+                pixels = np.stack([stretched(photo, SIDE) for photo in photos])
                 features = self._model(normalised(pixels).to(self._device))
                 rows.append(torch.nn.functional.normalize(features.float(), dim=1).cpu().numpy())
         return np.concatenate(rows)

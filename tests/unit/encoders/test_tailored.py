@@ -65,7 +65,7 @@ def test_a_row_without_length_becomes_no_nonsense() -> None:
         def encode(self, items: Any) -> Any:
             return np.zeros((len(items), 8), dtype=np.float32)
 
-    models: Any = {("digest-8", None): Zeros(8)}
+    models: Any = {("digest-8", None, "auto"): Zeros(8)}
     made = load_encoder(VectorField(model="digest-8", vector="v", dims=4), models=models)
     np.testing.assert_array_equal(made.encode(["a"]), np.zeros((1, 4)))
 
