@@ -4,13 +4,14 @@ No view changes a hue: colour is what the captions speak of. All work on whole b
 come from torch's own generator, so a seed repeats them.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 _PLAIN = 242  # a pixel of a product photo's ground is brighter than this in every colour
-_PILE = 12  # products of a pile are pasted in this many rounds
+_LAYERS = 3  # of products that lie on each other in a pile
 
 
 def ground_of(pixels: Any) -> Any:
@@ -31,7 +32,7 @@ def as_floats(pixels: torch.Tensor) -> torch.Tensor:
 def catalogue_view(photos: torch.Tensor) -> torch.Tensor:
     """Return the photos (RGBA floats) moved, mirrored, turned and lit a little differently, on white."""
     count = len(photos)
-    grid = _moved(count, scale=(0.8, 1.1), turn=0.1, shift=0.12, device=photos.device)
+    grid = _grid(_moved(count, scale=(0.8, 1.1), turn=0.1, shift=0.12, device=photos.device), photos)
     seen = 1 - _sampled(1 - photos[:, :3], grid)
     return _lit(seen, contrast=0.15, brightness=0.08)
 
@@ -39,25 +40,39 @@ def catalogue_view(photos: torch.Tensor) -> torch.Tensor:
 def scene_view(photos: torch.Tensor) -> torch.Tensor:
     """Return each product (RGBA floats) as a customer's photo might show it.
 
-    Cut out of its plain ground and pasted on a blurred, darkened piece of another photo: half of them once and large,
-    half as a pile that fills the picture.
+    Cut out of its plain ground and pasted on a blurred, darkened piece of another photo: the first half of them as a
+    pile that fills the picture, the others once and large.
     """
+    ground, piled = _backgrounds(photos), len(photos) // 2
+    grid = _grid(_moved(len(photos) - piled, scale=(0.6, 1.15), turn=0.5, shift=0.3, device=photos.device), photos)
+    once = _pasted(ground[piled:], photos[piled:], grid)
+    return _lit(_blurred(torch.cat([_pile(ground[:piled], photos[:piled]), once])), contrast=0.25, brightness=0.15)
+
+
+def _pile(ground: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
+    """Cover the ground with layers of the product, side by side in cells, in each cell turned another way."""
     count, device = len(photos), photos.device
-    seen = _backgrounds(photos)
-    pile = torch.rand(count, 1, 1, 1, device=device) < 0.5
     size = torch.empty(count, device=device).uniform_(0.2, 0.6)
-    for _ in range(_PILE):
-        grid = _moved(count, scale=(1.0, 1.0), turn=3.14, shift=1.0, device=device, size=size)
-        seen = torch.where(pile, _pasted(seen, _dimmed(photos), grid), seen)
-    grid = _moved(count, scale=(0.6, 1.15), turn=0.5, shift=0.3, device=device)
-    seen = torch.where(pile, seen, _pasted(seen, photos, grid))
-    return _lit(_blurred(seen), contrast=0.25, brightness=0.15)
+    for _ in range(_LAYERS):
+        moves = _moved(count, scale=(0.85, 1.15), turn=math.pi, shift=1.0, device=device, size=size)
+        ground = _pasted(ground, _dimmed(photos), _in_cells(_grid(moves, photos)))
+    return ground
+
+
+def _in_cells(grid: torch.Tensor) -> torch.Tensor:
+    """Repeat a map of the square without end, each copy turned by an angle that its place decides."""
+    cells = torch.floor((grid + 1) / 2)
+    inside = grid - 2 * cells
+    angle = torch.sin(cells[..., 0] * 12.9898 + cells[..., 1] * 78.233) * 1000
+    cos, sin = angle.cos(), angle.sin()
+    x, y = inside[..., 0], inside[..., 1]
+    return torch.stack([x * cos - y * sin, x * sin + y * cos], dim=-1)
 
 
 def _backgrounds(photos: torch.Tensor) -> torch.Tensor:
     count, device = len(photos), photos.device
     others = photos[torch.randperm(count, device=device), :3]
-    grid = _moved(count, scale=(1.2, 3.0), turn=0.3, shift=0.4, device=device)
+    grid = _grid(_moved(count, scale=(1.2, 3.0), turn=0.3, shift=0.4, device=device), photos)
     seen = _sampled(others, grid, padding="reflection")
     coarse = functional.interpolate(functional.avg_pool2d(seen, 4), seen.shape[2:], mode="bilinear")
     return coarse * torch.empty(count, 1, 1, 1, device=device).uniform_(0.2, 0.95)
@@ -105,6 +120,9 @@ def _moved(
     return torch.cat([linear, -(linear @ place[:, :, None])], dim=2)
 
 
-def _sampled(photos: torch.Tensor, moves: torch.Tensor, *, padding: str = "zeros") -> torch.Tensor:
-    grid = functional.affine_grid(moves, list(photos.shape), align_corners=False)
+def _grid(moves: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
+    return functional.affine_grid(moves, [len(moves), 1, *photos.shape[2:]], align_corners=False)
+
+
+def _sampled(photos: torch.Tensor, grid: torch.Tensor, *, padding: str = "zeros") -> torch.Tensor:
     return functional.grid_sample(photos, grid, padding_mode=padding, align_corners=False)

@@ -64,6 +64,10 @@ class Corpus:
         """Return the numbers of captions drawn from all, to compare photos with beside those of the batch."""
         return rng.choice(len(self.texts), size=min(_BANK, len(self.texts)), replace=False)
 
+    def redrawn(self, pairs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return the number of a caption for each pair, drawn anew."""
+        return np.array([int(rng.choice(self._captions[pair])) for pair in pairs])
+
     def shown(self, pair: int) -> str:
         """Return the caption that stands for a pair in validation: its first, what can be seen of its title."""
         return self.texts[self._captions[pair][0]]

@@ -64,6 +64,8 @@ def align(job: Job, watch: Watch = Watch()) -> "list[Epoch]":  # it is immutable
 
     A folder that holds an unfinished training of the same settings is gone on with. Raises AlignError.
     """
+    if not job.settings.epochs:
+        raise AlignError("0 epochs train nothing", "set --epochs to 1 or more")
     with workplace(job):
         training = prepared(job, _checkpoint(job), watch)
         _trained(training, job.folder, watch)
@@ -111,6 +113,9 @@ def _trained(training: Training, folder: Path, watch: Watch) -> None:
     if not training.history:
         training.look()
         watch.on_epoch(training.history[-1])
+        watch.on_stage("training the projection alone")
+        training.probe(watch.on_step)
+        training.save(folder / CHECKPOINT)
     while not training.finished:
         watch.on_epoch(training.epoch(watch.on_step))
         if training.best is training.history[-1]:
@@ -118,8 +123,6 @@ def _trained(training: Training, folder: Path, watch: Watch) -> None:
         training.save(folder / CHECKPOINT)
         _replace(folder / METRICS, json.dumps([epoch.as_json() for epoch in training.history], indent=1))
         write_curves(training.history, folder / CURVES)
-    if not (folder / CHECKPOINT).exists():
-        raise AlignError(f"{training.settings.epochs} epochs train nothing", "set --epochs to 1 or more")
     best = load_tower(folder)
     training.tower.load_state_dict(best.state_dict())
     write_page(

@@ -12,17 +12,19 @@ class Settings:
     """Settings of a training.
 
     ``train`` says what learns: the projection, the backbone's second half too, or all of it. ``side`` is the pixels of
-    the square that a photo is fitted into. ``learning_rate`` is the projection's highest; the backbone learns at
-    ``backbone_rate`` times it. ``warmup`` is the share of all steps in which the rate rises. ``hard`` is the share of a
-    batch drawn among the BM25 neighbours of the rest of it. ``scenes`` weighs the loss between a photo and the same
-    product in a made-up scene (0 leaves it out). ``patience`` is how many epochs without gain end the training.
+    the square that a photo is fitted into. ``probe`` is how many passes over stored features the projection gets alone
+    before the epochs. ``learning_rate`` is the projection's highest; the backbone learns at ``backbone_rate`` times it.
+    ``warmup`` is the share of all steps in which the rate rises. ``hard`` is the share of a batch drawn among the BM25
+    neighbours of the rest of it. ``scenes`` weighs the loss between a photo and the same product in a made-up scene (0
+    leaves it out). ``patience`` is how many epochs without gain end the training.
     """
 
     train: Part = "all"
     loss: LossName = "infonce"
+    probe: int = 20
     epochs: int = 12
     batch: int = 96
-    side: int = 128
+    side: int = 96
     hidden: int = 384
     learning_rate: float = 1.2e-3
     backbone_rate: float = 0.25

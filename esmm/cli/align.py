@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _HELP = {
     "train": "What learns: the projection, the backbone's second half too, or all of it.",
     "loss": "What is made small.",
+    "probe": "Passes of the projection alone over stored features, before the epochs.",
     "epochs": "Passes over the pairs.",
     "batch": "Pairs compared at a time.",
     "side": "Pixels of the square that photos are fitted into.",
@@ -36,13 +37,16 @@ _HELP = {
 }
 
 
+_RANGES = {int: click.IntRange(min=0), float: click.FloatRange(min=0)}
+
+
 def _settings_options(command: "Callable[..., Any]") -> "Callable[..., Any]":
     """Add an option for each setting of a training."""
     from esmm.align.settings import Settings
 
     for field in reversed(fields(Settings)):
         choices = get_args(field.type)
-        kind = click.Choice(choices) if choices else type(field.default)
+        kind = click.Choice(choices) if choices else _RANGES[type(field.default)]
         flag = "--" + field.name.replace("_", "-")
         command = click.option(flag, type=kind, default=field.default, show_default=True, help=_HELP[field.name])(
             command
