@@ -3,12 +3,13 @@
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from esmm.encoders.onnx import CONFIG, cached_folder
-from esmm.errors import EsmmError
+from esmm.errors import EncoderError, EsmmError
 from esmm.paths import make_folder
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compress", "folders_of"]
 
+_NEEDED = ("torch", "torchvision", "sentence_transformers", "onnx", "onnxruntime", "tokenizers")
 _NAMES = {"text": "text", "image": "photo"}
 
 
@@ -43,7 +45,9 @@ def compress(recipe: "Recipe", folders: Mapping[str, Path], *, pca: str | None =
     calibrate it, and its vectors are turned so that their first numbers tell most. Raises EncoderError for a model that
     cannot be compressed, CatalogueError, and EsmmError if a folder cannot be written.
     """
+    _check_packages()
     from esmm.compress.originals import original
+    from esmm.compress.quantise import quantised
     from esmm.compress.rotation import rotated
     from esmm.compress.samples import gather, shipped_samples
 
@@ -53,11 +57,16 @@ def compress(recipe: "Recipe", folders: Mapping[str, Path], *, pca: str | None =
     samples: Samples = gather(pca, recipe) if pca else shipped_samples()
     if pca:
         originals = rotated(originals, samples)
-    from esmm.compress.quantise import quantised
-
     for clause, made_of in originals.items():
         with _beside(folders[clause]) as work:
             shutil.move(quantised(made_of, samples.of(clause), work), folders[clause])
+
+
+def _check_packages() -> None:
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        raise EncoderError(
+            f"compressing needs {' and '.join(missing)}, not installed here", 'pip install "esmm[models,onnx]"'
+        )
 
 
 @contextmanager
