@@ -112,6 +112,7 @@ def _trained(training: Training, folder: Path, watch: Watch) -> None:
     before = _before(training, folder)
     if not training.history:
         training.look()
+        save_tower(training.tower, folder)  # an epoch may be worse, or end in no number
         watch.on_epoch(training.history[-1])
         watch.on_stage("training the projection alone")
         training.probe(watch.on_step)
