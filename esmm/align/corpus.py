@@ -72,7 +72,7 @@ class Corpus:
         """Return the caption that stands for a pair in validation: its first, what can be seen of its title."""
         return self.texts[self._captions[pair][0]]
 
-    def first_vectors(self, pairs: Sequence[int]) -> "np.ndarray":
+    def first_vectors(self, pairs: "Sequence[int] | np.ndarray") -> "np.ndarray":
         """Return the vectors of these captions."""
         return self.vectors[[self._captions[pair][0] for pair in pairs]].numpy()
 

@@ -63,8 +63,8 @@ def measured(queries: "NDArray[np.float32]", answers: "NDArray[np.float32]", rig
     ranks = np.arange(1, hits.shape[1] + 1)
     precision = np.cumsum(hits, axis=1) / ranks
     average = (precision * hits).sum(axis=1) / np.maximum(hits.sum(axis=1), 1)
-    recalls = [float((first < cut).mean()) for cut in _CUTS]
-    return Measures(*recalls, mrr=float((1 / (first + 1)).mean()), map=float(average.mean()))
+    values = [*((first < cut).mean() for cut in _CUTS), (1 / (first + 1)).mean(), average.mean()]
+    return Measures(*map(float, values))
 
 
 def both_ways(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from esmm.align.run import Job, Watch, prepared, workplace
-from esmm.align.settings import Settings
+from esmm.align.settings import LossName, Settings
 
 _PAIRS, _EPOCHS = 1500, 2
 
@@ -12,7 +12,7 @@ _PAIRS, _EPOCHS = 1500, 2
 def variants(settings: Settings) -> dict[str, Settings]:
     """Return the settings that are tried, by what distinguishes them from those given."""
     rate = settings.learning_rate
-    other_loss = "triplet" if settings.loss == "infonce" else "infonce"
+    other_loss: LossName = "triplet" if settings.loss == "infonce" else "infonce"
     return {
         "as given": settings,
         f"learning rate {rate / 3:g}": replace(settings, learning_rate=rate / 3),

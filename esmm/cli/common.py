@@ -91,12 +91,13 @@ def load_recipe(path: str) -> "Recipe":
 def setting_of(server: Cluster, recipe: "Recipe") -> "tuple[Setting, dict[str, Any]]":
     """Return what the index's note tells: the setting of its searches, and the encoder of each clause."""
     from esmm.index_meta import meta_of
+    from esmm.query.encode import sources_of
     from esmm.query.search import fusion_of
     from esmm.query.templates import Setting
 
     meta = meta_of(server.client, recipe.index.name)
-    fields = {name: entry["field"] for name, entry in meta["clauses"].items()}
-    return Setting(recipe, fields, fusion_of(recipe, meta.get("saturation")), server.can), meta["clauses"]
+    sources = sources_of(meta["clauses"], {"text", "photo"})
+    return Setting(recipe, sources, fusion_of(recipe, meta.get("saturation")), server.can), meta["clauses"]
 
 
 def encoded(server: Cluster, recipe: "Recipe", ask: "Ask", device: str) -> "tuple[Setting, list[VectorClause]]":

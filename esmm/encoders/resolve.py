@@ -1,6 +1,7 @@
 """Find a model by its name: local folder, bundled Python package, local hub cache, hub."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +34,16 @@ def tower_folder(name: str) -> Path | None:
     """Return the folder of a photo tower, the one that travels with esmm or one that ``esmm align`` wrote."""
     folder = SHIPPED_TOWER if name == SHIPPED_TOWER.name else Path(name).expanduser()
     return folder if (folder / TOWER_CONFIG).is_file() else None
+
+
+def tower_space(folder: Path) -> str:
+    """Return the vector space of a photo tower. Raises EncoderError if its description cannot be read."""
+    try:
+        return str(json.loads((folder / TOWER_CONFIG).read_text(encoding="utf-8"))["space"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EncoderError(
+            f"{folder / TOWER_CONFIG} is no description of a tower: {error!r}", "name a folder that esmm align wrote"
+        ) from None
 
 
 def revision_of(path: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esmm.encoders import EncoderInfo, Modality
+from esmm.encoders.resolve import tower_folder, tower_space
 from esmm.errors import EncoderError, QueryError
 from esmm.index_meta import new_meta
 from esmm.query.clauses import VectorClause
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from esmm.recipe import Recipe
 
 AVOID = "avoid"
+# Words against photos, where both lie in one space: evidence of its own, beside photos against photos.
+TEXT_TO_IMAGE = "text_to_image"
 _REMEMBERED = 1024
 # Seven decimals keep a cosine exact to 1e-6, and a request short.
 _DECIMALS = 7
@@ -50,6 +53,11 @@ class Source:
     modality: Modality
     encoder: str
 
+    @property
+    def parameter(self) -> str:
+        """The name of the vector in templates and bodies to fill in: what one encoder makes of words is one vector."""
+        return f"{self.encoder if self.modality == 'text' else self.clause}_vector"
+
 
 def photo_of(given: "str | bytes | Image") -> "Image":
     """Read and decode a photo: path, URL, data URI, bytes, or an image already. Raises PhotoError."""
@@ -67,19 +75,39 @@ def photo_of(given: "str | bytes | Image") -> "Image":
 def sources_of(clauses: Mapping[str, Any], asked: "set[Modality]") -> list[Source]:
     """Choose, for each vector field of an index, what of the question can be compared with it.
 
-    ``clauses`` is the part of the index's ``_meta`` that names field and encoder of each clause. A photo is preferred
-    for a photo field. A text reaches it through an encoder of the same space whose vectors are as long.
+    ``clauses`` is the part of the index's ``_meta`` that names field and encoder of each clause. A text reaches a photo
+    field through an encoder of the same space whose vectors are as long; that is a clause of its own.
     """
     infos = {name: EncoderInfo.from_meta(entry["encoder"]) for name, entry in clauses.items()}
-    chosen = []
-    for name in infos:
-        native: Modality = "photo" if name == "image" else "text"
-        for modality in sorted(asked, key=lambda m: m != native):
-            encoder = _encoder_for(modality, name, infos)
-            if encoder and not (native == "text" and modality == "photo"):
-                chosen.append(Source(name, clauses[name]["field"], modality, encoder))
-                break
-    return chosen
+    ways: list[tuple[str, str, Modality]] = [("text", "text", "text"), ("image", "image", "photo")]
+    return [
+        Source(clause, clauses[name]["field"], modality, encoder)
+        for clause, name, modality in [*ways, (TEXT_TO_IMAGE, "image", "text")]
+        if modality in asked and name in infos and (encoder := _encoder_for(modality, name, infos))
+    ]
+
+
+def sources_named(recipe: "Recipe") -> list[Source]:
+    """Choose as :func:`sources_of` does, by the names in a recipe alone: no model is loaded."""
+    fields = {name: vector.vector for name, vector in recipe.vectors().items()}
+    made: list[Source] = []
+    if "text" in fields:
+        made.append(Source("text", fields["text"], "text", "text"))
+    if "image" in fields:
+        made.append(Source("image", fields["image"], "photo", "image"))
+    if _share_space(recipe):
+        made.append(Source(TEXT_TO_IMAGE, fields["image"], "text", "text"))
+    return made
+
+
+def _share_space(recipe: "Recipe") -> bool:
+    """Say whether the names of both models tell that words and photos lie in one space."""
+    if not (recipe.text and recipe.image):
+        return False
+    words = recipe.text.space or recipe.text.model.removeprefix("sentence-transformers/")
+    if folder := tower_folder(recipe.image.model):
+        return words == (recipe.image.space or tower_space(folder))
+    return words == (recipe.image.space or recipe.image.model.removeprefix("sentence-transformers/"))
 
 
 def _encoder_for(modality: Modality, clause: str, infos: Mapping[str, EncoderInfo]) -> str | None:
@@ -136,9 +164,9 @@ class QuestionEncoder:
         made = [VectorClause(s.clause, s.field, self._vector(s, ask)) for s in sources]
         return made + self._liked(ask) + self._avoided(ask) + self._placeholders(ask)
 
-    def fields(self, modality: Modality) -> dict[str, str]:
-        """Return the vector field of each clause that a text, or a photo, can be compared with."""
-        return {source.clause: source.field for source in sources_of(self._clauses, {modality})}
+    def sources(self, asked: "set[Modality]") -> list[Source]:
+        """Return where the vectors of a question come from."""
+        return sources_of(self._clauses, asked)
 
     def _vector(self, source: Source, ask: Ask) -> tuple[float, ...]:
         item: Any = ask.text if source.modality == "text" else ask.photo

@@ -137,15 +137,13 @@ class Searcher:
         """Return the hybrid form with placeholders for a client to fill in; with a server, no model is loaded.
 
         ``"<query_text>"`` stands wherever the body's own text stood, ``"<text_vector>"`` where its vector goes, both in
-        their quotes; so does ``"<image_vector>"`` where the photos can be compared with a text.
+        their quotes, in every clause that looks for it.
         """
         given = read_body(body)
         if text_of(given.get("query")) is None:
             raise QueryError("the body asks for no text, so there is nothing to fill in", "give the body as sent")
         plain = {**given, "query": with_text(given["query"], "<query_text>")}
-        clauses = [
-            VectorClause(name, entry, f"<{name}_vector>") for name, entry in self._encoder.fields("text").items()
-        ]
+        clauses = [VectorClause(s.clause, s.field, f"<{s.parameter}>") for s in self._encoder.sources({"text"})]
         return self._hybrid(plain, given["query"], clauses, options)
 
     def _hybrid(

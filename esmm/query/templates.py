@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
     from esmm.cluster import Capabilities
-    from esmm.query.encode import Ask
+    from esmm.query.encode import Ask, Source
     from esmm.recipe import Recipe
 
 Json = dict[str, Any]
@@ -28,20 +28,20 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a template is used: recipe and fusion of the index, the vector field of each of its clauses, the server.
+    """Where a template is used: recipe and fusion of the index, the vector clauses it can have, the server.
 
     The fusion gives the defaults of weights and saturation.
     """
 
     recipe: "Recipe"
-    fields: Mapping[str, str]
+    sources: "Sequence[Source]"
     fusion: Fusion
     can: "Capabilities"
 
     @property
-    def clauses(self) -> dict[str, str]:
-        """The clauses with a weight, and their vector fields: what a template has."""
-        return {name: at for name, at in self.fields.items() if self.fusion.weight(name) > 0}
+    def clauses(self) -> "dict[str, Source]":
+        """The clauses with a weight: what a template has."""
+        return {source.clause: source for source in self.sources if self.fusion.weight(source.clause) > 0}
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def search_template(setting: Setting, strategy: str) -> Template:
     if refusal := setting.can.strategies().get(strategy):
         raise Incompatible(f"strategy {strategy} cannot be used here: {refusal}", "take another one: --strategy boost")
     recipe, parts = setting.recipe, _parts(setting)
+    vectors = list(dict.fromkeys(source.parameter for source in setting.clauses.values()))
     text = render_text(
         f"mappings/search/{strategy}.mustache.j2",
         recipe=recipe,
@@ -75,8 +76,9 @@ def search_template(setting: Setting, strategy: str) -> Template:
         version=__version__,
         fields=searched_fields(recipe),
         hidden=hidden_fields(recipe),
-        clauses={clause.name: _clause(clause, setting.fusion) for clause in parts.vectors},
-        lists=["filters", *(f"{clause.name}_vector" for clause in parts.vectors)],
+        clauses={name: _clause(source, setting.fusion) for name, source in setting.clauses.items()},
+        lists=["filters", *vectors],
+        vectors=vectors,
         weights=_weights(parts, strategy),
         words_count=setting.fusion.weight(KEYWORD) > 0,
         saturation=setting.fusion.saturation,
@@ -92,10 +94,12 @@ def parameters(setting: Setting, ask: "Ask", vectors: Sequence[VectorClause]) ->
 
     Vectors of weight 0 stay out, as they do of a request. Raises QueryError for clauses that no template has.
     """
-    if foreign := [clause.name for clause in vectors if clause.name not in setting.fields]:
+    known = {source.clause for source in setting.sources}
+    if foreign := [clause.name for clause in vectors if clause.name not in known]:
         raise QueryError(f"a search template has no clause {', '.join(foreign)}", "ask by text, photo and filters")
     given: Json = {"query_text": shortened(ask.text)} if ask.text else {}
-    given |= {f"{clause.name}_vector": clause.vector for clause in vectors if clause.name in setting.clauses}
+    asked = setting.clauses
+    given |= {asked[clause.name].parameter: clause.vector for clause in vectors if clause.name in asked}
     if filters := filters_of(setting.recipe, ask.filters):
         given["filters"] = filters
     return given | {"from": ask.start, "size": ask.size}
@@ -108,9 +112,9 @@ def built(setting: Setting, strategy: Strategy, params: Mapping[str, Any]) -> Js
     """
     recipe, given = setting.recipe, {name: value for name, value in params.items() if value is not None}
     vectors = [
-        VectorClause(name, at, given[f"{name}_vector"])
-        for name, at in setting.clauses.items()
-        if f"{name}_vector" in given
+        VectorClause(name, source.field, given[source.parameter])
+        for name, source in setting.clauses.items()
+        if source.parameter in given
     ]
     body: Json = {
         "query": keyword_query(recipe, given.get("query_text", ""), given.get("filters", [])),
@@ -167,13 +171,13 @@ def render(client: "Elasticsearch", template: Template, params: Mapping[str, Any
 
 def _parts(setting: Setting) -> Parts:
     """Return what the strategies would put together if every vector were given."""
-    vectors = tuple(VectorClause(name, at, ()) for name, at in setting.clauses.items())
+    vectors = tuple(VectorClause(name, source.field, ()) for name, source in setting.clauses.items())
     return Parts({}, {}, vectors, setting.fusion, setting.recipe.search, setting.can)
 
 
-def _clause(clause: VectorClause, fusion: Fusion) -> Json:
-    window = fusion.window(clause.name)
-    return {"field": clause.field, "low": window.low, "width": window.width}
+def _clause(source: "Source", fusion: Fusion) -> Json:
+    window = fusion.window(source.clause)
+    return {"field": source.field, "vector": source.parameter, "low": window.low, "width": window.width}
 
 
 def _weights(parts: Parts, strategy: str) -> dict[str, float]:
