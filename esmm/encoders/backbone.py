@@ -24,16 +24,29 @@ def load_backbone(name: str, weights: Path | None) -> tuple[Any, str]:
 
     The weights come from a file, or from torchvision's cache or download. Raises EncoderError.
     """
+    _check_name(name)
     state, revision = _from_file(weights) if weights else _from_torchvision(name)
     model = _filled(name, state, str(weights or "the weights"))
     return without_head(model, name), revision
 
 
 def empty_backbone(name: str) -> Any:
-    """Return the features of a torchvision model with weights drawn at random, to be filled by the caller."""
+    """Return the features of a torchvision model with weights drawn at random, to be filled by the caller.
+
+    Raises EncoderError.
+    """
     from torchvision.models import get_model
 
+    _check_name(name)
     return without_head(get_model(name, weights=None), name)
+
+
+def _check_name(name: str) -> None:
+    """Raise EncoderError unless the name is that of a classification model: no detection, no video."""
+    from torchvision import models
+
+    if name not in models.list_models(module=models):
+        raise EncoderError(f"torchvision has no classification model {name}", "name one, such as resnet50")
 
 
 def without_head(model: Any, name: str) -> Any:
