@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("query", nargs=-1, required=True)
 @click.option(
-    "--clause", help="Compare with the vectors of this clause: text or image.  [default: the first that fits]"
+    "--clause", help="The clause it is for: text, image or text_to_image.  [default: text for words, image for a photo]"
 )
 @recipe_option
 @device_option
@@ -47,12 +47,12 @@ def _vector(recipe: "Recipe", ask: "Ask", clause: str | None, device: str) -> li
     wanted = clause or own
     alone = recipe if wanted != own else recipe.model_copy(update={other: None})
     encoder = QuestionEncoder(alone, None, device=device)
-    vector = next((made.vector for made in encoder.clauses(ask) if made.name == wanted), None)
-    if vector is None:
+    source = next((found for found in encoder.sources(ask.modalities()) if found.clause == wanted), None)
+    if source is None:
         raise QueryError(
             f"the recipe has no {wanted} vector that can be compared with this",
             "name an encoder that takes it in the recipe, or another --clause",
         )
-    if isinstance(vector, str):  # the placeholder of an encoder that does not load
-        raise encoder.faults[wanted]
-    return list(vector)
+    if fault := encoder.faults.get(source.encoder):
+        raise fault
+    return [float(number) for made in encoder.clauses(ask) if made.name == wanted for number in made.vector]

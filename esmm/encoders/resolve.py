@@ -36,10 +36,11 @@ def tower_folder(name: str) -> Path | None:
     return folder if (folder / TOWER_CONFIG).is_file() else None
 
 
-def tower_space(folder: Path) -> str:
-    """Return the vector space of a photo tower. Raises EncoderError if its description cannot be read."""
+def tower_space(folder: Path) -> tuple[str, int]:
+    """Return vector space and dims of a photo tower. Raises EncoderError if its description cannot be read."""
     try:
-        return str(json.loads((folder / TOWER_CONFIG).read_text(encoding="utf-8"))["space"])
+        told = json.loads((folder / TOWER_CONFIG).read_text(encoding="utf-8"))
+        return str(told["space"]), int(told["dims"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EncoderError(
             f"{folder / TOWER_CONFIG} is no description of a tower: {error!r}", "name a folder that esmm align wrote"

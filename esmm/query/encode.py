@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esmm.encoders import EncoderInfo, Modality
-from esmm.encoders.resolve import tower_folder, tower_space
+from esmm.encoders.named import named_infos
 from esmm.errors import EncoderError, QueryError
 from esmm.index_meta import new_meta
 from esmm.query.clauses import VectorClause
@@ -55,8 +55,8 @@ class Source:
 
     @property
     def parameter(self) -> str:
-        """The name of the vector in templates and bodies to fill in: what one encoder makes of words is one vector."""
-        return f"{self.encoder if self.modality == 'text' else self.clause}_vector"
+        """The name of the vector in templates and bodies to fill in: the text encoder's vector of words is one."""
+        return "text_vector" if (self.modality, self.encoder) == ("text", "text") else f"{self.clause}_vector"
 
 
 def photo_of(given: "str | bytes | Image") -> "Image":
@@ -88,34 +88,22 @@ def sources_of(clauses: Mapping[str, Any], asked: "set[Modality]") -> list[Sourc
 
 
 def sources_named(recipe: "Recipe") -> list[Source]:
-    """Choose as :func:`sources_of` does, by the names in a recipe alone: no model is loaded."""
-    fields = {name: vector.vector for name, vector in recipe.vectors().items()}
-    made: list[Source] = []
-    if "text" in fields:
-        made.append(Source("text", fields["text"], "text", "text"))
-    if "image" in fields:
-        made.append(Source("image", fields["image"], "photo", "image"))
-    if _share_space(recipe):
-        made.append(Source(TEXT_TO_IMAGE, fields["image"], "text", "text"))
-    return made
+    """Choose as :func:`sources_of` does for words and a photo, by the names in a recipe alone: no model is loaded.
 
-
-def _share_space(recipe: "Recipe") -> bool:
-    """Say whether the names of both models tell that words and photos lie in one space."""
-    if not (recipe.text and recipe.image):
-        return False
-    words = recipe.text.space or recipe.text.model.removeprefix("sentence-transformers/")
-    if folder := tower_folder(recipe.image.model):
-        return words == (recipe.image.space or tower_space(folder))
-    return words == (recipe.image.space or recipe.image.model.removeprefix("sentence-transformers/"))
+    Raises EncoderError if the description in a model's folder cannot be read.
+    """
+    return sources_of(new_meta(recipe, named_infos(recipe))["clauses"], {"text", "photo"})
 
 
 def _encoder_for(modality: Modality, clause: str, infos: Mapping[str, EncoderInfo]) -> str | None:
     """Choose whose encoder makes vectors of a modality for a clause.
 
-    One that takes nothing else comes first: beside a CLIP model, its multilingual twin is there to read the texts.
+    One that takes nothing else comes first: beside a CLIP model, its multilingual twin is there to read the texts. Of
+    two that make the same of words it is the text field's, so that one vector serves both fields.
     """
     takers = [name for name, info in infos.items() if info.comparable(infos[clause]) and modality in info.takes]
+    if modality == "text" and len(takers) == len(infos) == 2 and not infos["text"].differences(infos["image"]):
+        return "text"
     return min(takers, key=lambda name: (len(infos[name].takes), name != clause), default=None)
 
 
@@ -155,24 +143,28 @@ class QuestionEncoder:
 
     def clauses(self, ask: Ask) -> list[VectorClause]:
         """Return the vector clauses of a question."""
-        sources = sources_of(self._clauses, ask.modalities())
-        if ask.photo and all(source.modality != "photo" for source in sources) and "image" not in self.faults:
+        sources = self.sources(ask.modalities())
+        if ask.photo and all(source.modality != "photo" for source in sources):
             raise QueryError(
                 f"{self._recipe.index.name} has no photo vectors, so a photo finds nothing in it",
                 "load the catalogue with a photo encoder: [image] in the recipe",
             )
         made = [VectorClause(s.clause, s.field, self._vector(s, ask)) for s in sources]
-        return made + self._liked(ask) + self._avoided(ask) + self._placeholders(ask)
+        return made + self._liked(ask) + self._avoided(ask)
 
     def sources(self, asked: "set[Modality]") -> list[Source]:
-        """Return where the vectors of a question come from."""
-        return sources_of(self._clauses, asked)
+        """Return where the vectors of a question come from: by names alone where an encoder does not load."""
+        known = sources_of(self._clauses, asked)
+        return [source for source in sources_named(self._recipe) if source.modality in asked] if self.faults else known
 
-    def _vector(self, source: Source, ask: Ask) -> tuple[float, ...]:
+    def _vector(self, source: Source, ask: Ask) -> tuple[float, ...] | str:
         item: Any = ask.text if source.modality == "text" else ask.photo
         return self._encoded(source.encoder, item)
 
-    def _encoded(self, name: str, item: "str | Image") -> tuple[float, ...]:
+    def _encoded(self, name: str, item: "str | Image") -> tuple[float, ...] | str:
+        """Return a vector; where the encoder does not load, a text that shows where it goes, for printing."""
+        if name in self.faults:
+            return f"<vector of {self._recipe.vectors()[name].model}>"
         content = item.encode() if isinstance(item, str) else item.tobytes()
         key = (name, hashlib.sha256(content).digest())
         if key not in self._recent:
@@ -217,18 +209,9 @@ class QuestionEncoder:
     def _avoided(self, ask: Ask) -> list[VectorClause]:
         if not ask.avoid:
             return []
-        if not (sources := [s for s in sources_of(self._clauses, {"text"}) if s.modality == "text"]):
+        if not (sources := self.sources({"text"})):
             raise QueryError("no vector of the index can be compared with a text to avoid", "load it with a text model")
         return [VectorClause(AVOID, sources[0].field, self._encoded(sources[0].encoder, ask.avoid), away=True)]
-
-    def _placeholders(self, ask: Ask) -> list[VectorClause]:
-        """Return a clause that shows where a vector goes, for each encoder that does not load; for printing."""
-        native = {"text": "text", "image": "photo"}
-        return [
-            VectorClause(name, self._recipe.vectors()[name].vector, f"<vector of {self._recipe.vectors()[name].model}>")
-            for name in self.faults
-            if native[name] in ask.modalities()
-        ]
 
     @property
     def _clauses(self) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ _NOUNS = {
     KEYWORD: "words",
     "text": "meaning",
     "image": "photo",
-    "text_to_image": "photo, which shows what the words say",
+    "text_to_image": "look",
     "like_text": "likeness in meaning",
     "like_image": "likeness in its photo",
     "avoid": "distance from what to avoid",

@@ -1,7 +1,8 @@
 """Search templates: the same requests as stored Mustache scripts, for clients in any language.
 
 The scripts are made from ``mappings/search/*.mustache.j2``. What Elasticsearch renders from one is, as a value, what
-:func:`built` makes of the same parameters, and :func:`esmm.query.search.request` of the same question.
+:func:`built` makes of the same parameters, and :func:`esmm.query.search.request` of the same question; only the window
+of a template always holds what all its clauses can gather.
 """
 
 from collections.abc import Mapping, Sequence
@@ -124,8 +125,10 @@ def built(setting: Setting, strategy: Strategy, params: Mapping[str, Any]) -> Js
     }
     if given.get("facets"):
         body["aggs"] = facets_of(recipe)
+    # A template has one window, whatever vectors it is sent.
+    limits = recipe.search.model_copy(update={"window": _parts(setting).window})
     options = Options(strategy=strategy)
-    return upgrade_body(body, vectors, setting.fusion, limits=recipe.search, can=setting.can, options=options).body
+    return upgrade_body(body, vectors, setting.fusion, limits=limits, can=setting.can, options=options).body
 
 
 def facets_of(recipe: "Recipe") -> Json:

@@ -61,6 +61,12 @@ def _hit(**contributions: float) -> Hit:
         (_hit(image=0.7), ["keyword", "image"], "found by its photo; the words did not match"),
         (_hit(image=0.7, keyword=0.0), ["keyword", "image"], "found by its photo; the words did not match"),
         (_hit(keyword=2), ["keyword", "text", "image"], "found by its words; the meaning and photo did not match"),
+        (_hit(keyword=0.7, text_to_image=0.3), [], "found by its words (70 %) and its look (30 %)"),
+        (
+            _hit(keyword=1),
+            ["keyword", "text", "text_to_image"],
+            "found by its words; the meaning and look did not match",
+        ),
         (_hit(text=0.0), ["keyword", "text"], "found as a near neighbour; the words and meaning did not match"),
         (_hit(keyword=1, text=1, image=2), [], "found by its photo (50 %), its words (25 %) and its meaning (25 %)"),
         (_hit(keyword=999, text=1), [], "found by its words (100 %) and its meaning (under 1 %)"),

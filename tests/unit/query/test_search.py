@@ -37,24 +37,31 @@ ALIGNED = EncoderInfo("tower", "1", 384, "minilm", ("photo",))
 TWIN = EncoderInfo("multilingual", "1", 512, "clip", ("text",))
 SHORT = EncoderInfo("multilingual", "1", 256, "clip", ("text",))
 PHOTOS = EncoderInfo("photos", "1", 512, "clip", ("photo",))
+PROMPTED = replace(CLIP, query_prefix="a photo of ")
+WORDS, PHOTO_ALONE = {"text": ("text", "text")}, {"image": ("photo", "image")}
+ALL = WORDS | PHOTO_ALONE
 
 
 @pytest.mark.parametrize(
     ("meta", "asked", "expected"),
     [
-        (clauses(text=MINILM, image=BACKBONE), {"text"}, {"text": ("text", "text")}),
-        (clauses(text=MINILM, image=BACKBONE), {"photo"}, {"image": ("photo", "image")}),
-        (clauses(text=MINILM, image=BACKBONE), set(BOTH), {"text": ("text", "text"), "image": ("photo", "image")}),
-        (clauses(text=MINILM, image=CLIP), {"text"}, {"text": ("text", "text"), "image": ("text", "image")}),
-        (clauses(text=MINILM, image=CLIP), set(BOTH), {"text": ("text", "text"), "image": ("photo", "image")}),
-        (clauses(text=MINILM, image=ALIGNED), {"text"}, {"text": ("text", "text"), "image": ("text", "text")}),
-        (clauses(text=CLIP, image=CLIP), set(BOTH), {"text": ("text", "text"), "image": ("photo", "image")}),
-        (clauses(text=CLIP, image=CLIP), {"text"}, {"text": ("text", "text"), "image": ("text", "image")}),
-        (clauses(text=TWIN, image=CLIP), {"text"}, {"text": ("text", "text"), "image": ("text", "text")}),
-        (clauses(text=TWIN, image=CLIP), {"photo"}, {"image": ("photo", "image")}),
-        (clauses(text=SHORT, image=CLIP), {"text"}, {"text": ("text", "text"), "image": ("text", "image")}),
-        (clauses(text=SHORT, image=CLIP), {"photo"}, {"image": ("photo", "image")}),
-        (clauses(text=SHORT, image=PHOTOS), {"text"}, {"text": ("text", "text")}),
+        (clauses(text=MINILM, image=BACKBONE), {"text"}, WORDS),
+        (clauses(text=MINILM, image=BACKBONE), {"photo"}, PHOTO_ALONE),
+        (clauses(text=MINILM, image=BACKBONE), set(BOTH), ALL),
+        (clauses(text=MINILM, image=CLIP), {"text"}, WORDS | {"text_to_image": ("text", "image")}),
+        (clauses(text=MINILM, image=CLIP), {"photo"}, PHOTO_ALONE),
+        (clauses(text=MINILM, image=CLIP), set(BOTH), ALL | {"text_to_image": ("text", "image")}),
+        (clauses(text=MINILM, image=ALIGNED), {"text"}, WORDS | {"text_to_image": ("text", "text")}),
+        (clauses(text=MINILM, image=ALIGNED), {"photo"}, PHOTO_ALONE),
+        (clauses(text=MINILM, image=ALIGNED), set(BOTH), ALL | {"text_to_image": ("text", "text")}),
+        (clauses(text=CLIP, image=CLIP), set(BOTH), ALL | {"text_to_image": ("text", "text")}),
+        (clauses(text=CLIP, image=PROMPTED), set(BOTH), ALL | {"text_to_image": ("text", "image")}),
+        (clauses(text=TWIN, image=CLIP), {"text"}, WORDS | {"text_to_image": ("text", "text")}),
+        (clauses(text=TWIN, image=CLIP), {"photo"}, PHOTO_ALONE),
+        (clauses(text=SHORT, image=CLIP), {"text"}, WORDS | {"text_to_image": ("text", "image")}),
+        (clauses(text=SHORT, image=CLIP), {"photo"}, PHOTO_ALONE),
+        (clauses(text=SHORT, image=PHOTOS), {"text"}, WORDS),
+        (clauses(image=CLIP), {"text"}, {"text_to_image": ("text", "image")}),
         (clauses(text=MINILM), {"photo"}, {}),
         (clauses(image=BACKBONE), {"text"}, {}),
         (clauses(text=CLIP), {"photo"}, {}),
@@ -66,7 +73,11 @@ def test_which_part_of_a_question_meets_which_field(
 ) -> None:
     found = sources_of(meta, asked)
     assert {source.clause: (source.modality, source.encoder) for source in found} == expected
-    assert all(source.field == f"{source.clause}_vector" for source in found)
+    fields = {"text": "text_vector", "image": "image_vector", "text_to_image": "image_vector"}
+    assert all(source.field == fields[source.clause] for source in found)
+    vectors = [(source.modality, source.encoder) for source in found]
+    assert len({source.parameter for source in found}) == len(set(vectors)), "one name for each vector"
+    assert all(source.parameter == "text_vector" for source in found if source.encoder == "text")
 
 
 class Counting(DigestEncoder):
@@ -92,9 +103,14 @@ def test_each_input_is_encoded_once_by_each_encoder(monkeypatch: pytest.MonkeyPa
     first = encoder.clauses(Ask("red shoe", PHOTO))
     assert encoder.clauses(Ask("red shoe", PHOTO.copy())) == first, "remembered"
     assert made["text_vector"].given == ["red shoe"]
-    assert made["image_vector"].given == [PHOTO]
-    assert [(clause.name, clause.field) for clause in first] == [("text", "text_vector"), ("image", "image_vector")]
-    assert first[1].vector == pytest.approx(DigestEncoder(16).encode([PHOTO])[0].tolist(), abs=1e-6)
+    assert made["image_vector"].given == [PHOTO, "red shoe"]
+    assert [(clause.name, clause.field) for clause in first] == [
+        ("text", "text_vector"),
+        ("image", "image_vector"),
+        ("text_to_image", "image_vector"),
+    ]
+    for clause, given in zip(first[1:], (PHOTO, "red shoe"), strict=True):
+        assert clause.vector == pytest.approx(DigestEncoder(16).encode([given])[0].tolist(), abs=1e-6)
 
 
 def test_a_question_is_encoded_in_its_role_by_a_model_that_is_loaded_once(tmp_path: Path) -> None:
@@ -103,12 +119,12 @@ def test_a_question_is_encoded_in_its_role_by_a_model_that_is_loaded_once(tmp_pa
     plain = SentenceEncoder(str(folder))
     text = replace(plain.info, query_prefix="a ")
     encoder = QuestionEncoder(own, clauses(text=text, image=plain.info), device="cpu")
-    assert encoder.fields("text").keys() == {"text", "image"}
+    assert [source.clause for source in encoder.sources({"text"})] == ["text", "text_to_image"]
     found = encoder.clauses(Ask(photo=PHOTO))
     shutil.rmtree(folder)
     found += encoder.clauses(Ask("red shoe"))
     expected = [*plain.encode([PHOTO]), *plain.encode(["a red shoe", "red shoe"])]
-    assert [clause.name for clause in found] == ["image", "text", "image"]
+    assert [clause.name for clause in found] == ["image", "text", "text_to_image"]
     for clause, vector in zip(found, expected, strict=True):
         assert clause.vector == pytest.approx(vector.tolist(), abs=1e-6)
 
@@ -125,7 +141,7 @@ def test_a_query_by_another_encoder_is_refused(changed: str) -> None:
 def test_the_weights_of_the_recipe_and_the_measured_saturation() -> None:
     own = tiny_recipe(**{"[text]": "[fusion]\ntext = 0.25\nsaturation = 3\n[text]"})
     fusion = fusion_of(own, 9.5)
-    assert [fusion.weight(clause) for clause in ("keyword", "text", "image")] == [1, 0.25, 1]
+    assert [fusion.weight(clause) for clause in ("keyword", "text", "image", "text_to_image")] == [1, 0.25, 1, 0.3]
     assert fusion.saturation == 3
     assert fusion_of(tiny_recipe(), 9.5).saturation == 9.5
     assert fusion_of(tiny_recipe(), None).saturation == DEFAULT_SATURATION
