@@ -114,11 +114,8 @@ def _trained(training: Training, folder: Path, watch: Watch) -> None:
         training.look()
         save_tower(training.tower, folder)  # an epoch may be worse, or end in no number
         watch.on_epoch(training.history[-1])
-        watch.on_stage("training the projection alone")
-        training.probe(watch.on_step)
-        training.save(folder / CHECKPOINT)
     while not training.finished:
-        watch.on_epoch(training.epoch(watch.on_step))
+        watch.on_epoch(training.next(watch.on_step))
         if training.best is training.history[-1]:
             save_tower(training.tower, folder)
         training.save(folder / CHECKPOINT)

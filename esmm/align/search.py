@@ -34,9 +34,8 @@ def best_settings(job: Job, watch: Watch, tell: Callable[[str], None]) -> Settin
             short = replace(settings, epochs=_EPOCHS, batch=min(settings.batch, limit // 8))
             training = prepared(replace(job, settings=short, limit=limit), None, Watch())
             training.look()
-            training.probe()
             while not training.finished:
-                training.epoch(watch.on_step)
+                training.next(watch.on_step)
             scores[name] = training.best.score
             tell(f"tried {name}: MAP {scores[name]:.3f}")
     best = max(scores, key=lambda name: scores[name])

@@ -22,18 +22,18 @@ class Settings:
     train: Part = "all"
     loss: LossName = "infonce"
     probe: int = 20
-    epochs: int = 12
+    epochs: int = 10
     batch: int = 96
     side: int = 96
     hidden: int = 384
-    learning_rate: float = 1.2e-3
-    backbone_rate: float = 0.25
+    learning_rate: float = 6e-4
+    backbone_rate: float = 0.1
     weight_decay: float = 0.02
     warmup: float = 0.1
     hard: float = 0.25
     scenes: float = 0.25
     validation: float = 0.05
-    patience: int = 3
+    patience: int = 4
     seed: int = 1
 
     def as_json(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ _CLIP = 5.0  # a gradient longer than this is cut to it
 _COLDEST = 100.0  # the highest inverse temperature, as in CLIP
 _SCENE_SHARE = 4  # one photo in so many is also seen in a scene
 _EVALUATED = 128
+_STANDARD = 2000  # photos that the scale of the features is taken from
 # The probe sees so many views of each photo, in batches so many times as large, at this rate.
 _PROBE_VIEWS, _PROBE_BATCHES, _PROBE_RATE = 3, 4, 4e-3
 
@@ -63,23 +64,34 @@ class Training:
         return max(self.history, key=lambda epoch: epoch.score)
 
     @property
+    def _probed(self) -> int:
+        """How many epochs come before those that train the tower as a whole."""
+        return 1 if self.settings.probe else 0
+
+    @property
     def finished(self) -> bool:
         """Whether all epochs ran, or as many without gain as patience allows."""
         last = self.history[-1].number
-        return last >= self.settings.epochs or last - self.best.number >= self.settings.patience
+        return last >= self.settings.epochs + self._probed or last - self.best.number >= self.settings.patience
 
     def look(self) -> None:
-        """Measure the tower before training, as epoch 0."""
+        """Measure the tower before training, as epoch 0; a new projection is first set to the scale of its features."""
         began = time.monotonic()
+        if not self.tower.is_standardised:
+            self._standardise()
         self.history.append(self._measured(0, None, began))
 
-    def probe(self, on_step: OnStep = lambda _done, _all: None) -> None:
-        """Train the projection on stored features of the still backbone, before the first epoch.
+    def next(self, on_step: OnStep = lambda _done, _all: None) -> Epoch:
+        """Train the next epoch and measure it. Raises AlignError if the loss is no number any more."""
+        first = self.history[-1].number == 0
+        return self.probe(on_step) if first and self.settings.probe else self.epoch(on_step)
+
+    def probe(self, on_step: OnStep = lambda _done, _all: None) -> Epoch:
+        """Train the projection on stored features of the still backbone, as epoch 1.
 
         It is cheap, and what is then trained as a whole starts better and forgets less (Kumar et al. 2022).
         """
-        if not self.settings.probe:
-            return
+        began = time.monotonic()
         torch.manual_seed(self.settings.seed)
         rng = np.random.default_rng([self.settings.seed, 0])
         self.tower.train()
@@ -87,16 +99,19 @@ class Training:
         head = self._optimiser.param_groups[0]["params"]
         optimiser = torch.optim.AdamW(head, weight_decay=self.settings.weight_decay)
         steps = max(1, self.settings.probe * len(stored) // (_PROBE_VIEWS * _PROBE_BATCHES))
+        losses = []
         for done in range(steps):
             optimiser.param_groups[0]["lr"] = _PROBE_RATE * _schedule(done / steps, self.settings.warmup)
             drawn = [stored[number] for number in rng.integers(len(stored), size=_PROBE_BATCHES)]
             photos, scenes, captions = _joined(drawn, [self.corpus.redrawn(one.pairs, rng) for one in drawn])
             seen = self.tower.project(torch.cat([photos, scenes]).to(self._device))
-            _stepped(optimiser, self._loss(seen[: len(photos)], seen[len(photos) :], captions, rng))
+            losses.append(_stepped(optimiser, self._loss(seen[: len(photos)], seen[len(photos) :], captions, rng)))
             on_step(done + 1, steps)
+        self.history.append(self._measured(1, float(np.mean(losses[-len(stored) :])), began))
+        return self.history[-1]
 
     def epoch(self, on_step: OnStep = lambda _done, _all: None) -> Epoch:
-        """Train one epoch and measure it. Raises AlignError if the loss is no number any more."""
+        """Train the tower as a whole for one epoch."""
         number, began, settings = self.history[-1].number + 1, time.monotonic(), self.settings
         torch.manual_seed(settings.seed * 1000 + number)  # a resumed training draws as an undisturbed one
         rng = np.random.default_rng([settings.seed, number])
@@ -104,7 +119,7 @@ class Training:
         self.tower.train()
         losses = []
         for done, batch in enumerate(self.corpus.batches(settings, rng)):
-            losses.append(self._step(batch, (number - 1) * steps + done, rng))
+            losses.append(self._step(batch, (number - 1 - self._probed) * steps + done, rng))
             if not math.isfinite(losses[-1]):
                 raise AlignError(
                     f"the loss became {losses[-1]} in epoch {number}, step {done + 1}; the best tower so far is kept",
@@ -154,6 +169,17 @@ class Training:
             features = self._features(torch.cat([photos, scenes]))
         seen = self.tower.project(features)
         return _stepped(self._optimiser, self._loss(seen[: len(photos)], seen[len(photos) :], batch.captions, rng))
+
+    def _standardise(self) -> None:
+        rng = np.random.default_rng(self.settings.seed)
+        chosen = np.sort(rng.permutation(self.corpus.training)[:_STANDARD])
+        self.tower.eval()
+        with torch.inference_mode():
+            features = [
+                self.tower.features(standardised(self._photos(chosen[start : start + _EVALUATED])[:, :3])).float()
+                for start in range(0, len(chosen), _EVALUATED)
+            ]
+        self.tower.standardise(torch.cat(features))
 
     def _stored(self, batch: Batch) -> "_Stored":
         with torch.inference_mode():

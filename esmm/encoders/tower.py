@@ -63,11 +63,23 @@ class Tower(nn.Module):
         names = _stages(self.backbone)
         for name in names:
             self.backbone.get_submodule(name).register_forward_hook(self._keep(name, last=name == names[-1]))
-        with torch.inference_mode():
-            width = self.features(torch.zeros(1, 3, config.side, config.side)).shape[1]
+        width = self._width()
         self.norm = nn.BatchNorm1d(width)  # the stages speak in very different scales
         self.widen = nn.Linear(width, config.hidden)
         self.out = nn.Linear(config.hidden, config.dims)
+
+    def _width(self) -> int:
+        """Return how many features a photo has. Raises EncoderError if the backbone takes no photos of this side."""
+        side = self.config.side
+        try:
+            with torch.inference_mode():
+                return self.features(torch.zeros(1, 3, side, side)).shape[1]
+        except (RuntimeError, AssertionError) as error:  # vision transformers assert their own side
+            reason = " ".join(str(error).split())[:200]
+            raise EncoderError(
+                f"{self.config.backbone} takes no photos of {side} pixels: {reason}",
+                "train it with the side it was made for (--side 224 for most), or name another backbone",
+            ) from None
 
     def _keep(self, name: str, *, last: bool) -> Any:
         def hook(_module: nn.Module, _given: Any, made: torch.Tensor) -> None:
@@ -86,10 +98,25 @@ class Tower(nn.Module):
         return nn.functional.normalize(self.out(hidden), dim=1)
 
     def train(self, mode: bool = True) -> "Tower":  # torch's own signature
-        """Train the projection only: statistics of the backbone's batch norms stay those of its own training."""
+        """Switch to training; the statistics of all batch norms stay as they are.
+
+        Those of the backbone are from its own training, those of the projection from :meth:`standardise`: a training
+        batch with scenes in it looks unlike the catalogue that the tower will see.
+        """
         super().train(mode)
         self.backbone.eval()
+        self.norm.eval()
         return self
+
+    def standardise(self, features: torch.Tensor) -> None:
+        """Bring each number of the features to mean 0 and variance 1, as they are for these photos."""
+        scale = {"running_mean": features.mean(0), "running_var": features.var(0, unbiased=False)}
+        self.norm.load_state_dict({**self.norm.state_dict(), **scale, "num_batches_tracked": torch.tensor(1)})
+
+    @property
+    def is_standardised(self) -> bool:
+        """Whether :meth:`standardise` has set the scale of the features."""
+        return bool(self.norm.state_dict()["num_batches_tracked"])
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return a unit row for each photo; pixels are normalised floats, shape (photos, 3, side, side)."""
@@ -129,8 +156,8 @@ def load_tower(folder: Path) -> Tower:
         tower = Tower(config)
         halves = load_file(folder / WEIGHTS)
         tower.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in halves.items()})
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except (OSError, RuntimeError, ValueError, SafetensorError, EncoderError) as error:
+        reason = " ".join(getattr(error, "message", str(error)).split())[:200]
         raise EncoderError(f"{folder} does not load as a photo tower: {reason}", _REMEDY) from None
     return tower.eval().to(memory_format=torch.channels_last)
 
