@@ -52,6 +52,7 @@ def recipe_text(guesses: Sequence[Guess], *, name: str, id_field: str) -> str:
         photos=any(g.type == "photo" for g in guesses),
         text_weight=FusionWeights().text,
         image_weight=FusionWeights().image,
+        text_to_image_weight=FusionWeights().text_to_image,
     )
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 

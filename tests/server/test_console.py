@@ -59,8 +59,8 @@ def encoder(client: Elasticsearch, searcher: Searcher, recipe: Recipe) -> Questi
 
 
 @pytest.fixture(scope="module")
-def setting(searcher: Searcher, recipe: Recipe, can: Capabilities) -> Setting:
-    return Setting(recipe, {"text": "text_vector", "image": "image_vector"}, searcher.fusion, can)
+def setting(searcher: Searcher, encoder: QuestionEncoder, recipe: Recipe, can: Capabilities) -> Setting:
+    return Setting(recipe, encoder.sources({"text", "photo"}), searcher.fusion, can)
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +124,9 @@ def test_each_request_is_told_and_vectors_take_one_line(
         starts = [number for number, line in enumerate(lines) if line.startswith(("GET ", "PUT "))]
         assert [lines[number - 1][:2] for number in starts] == ["# "] * (6 if where.can.mustache else 5)
         assert 'for "red\\nshirt"' in lines[0]
-        vectors = sum(line.count(", ") >= 31 for line in lines)  # of 32 numbers; a hybrid body holds it twice
-        assert vectors == (2 + 2 + 1 if where.can.mustache else 2 + 2 + 2)
+        for length in (32, 16):  # words for texts and for photos; a hybrid body holds each twice
+            vectors = sum(line.count(", ") == length - 1 for line in lines)
+            assert vectors == (2 + 2 + 1 if where.can.mustache else 2 + 2 + 2)
         assert not any(line.strip().rstrip(",").replace(".", "").isdigit() for line in lines)
 
 

@@ -31,7 +31,7 @@ def searcher(client: Elasticsearch, can: Capabilities, recipe: Recipe, tmp_path:
 def test_the_parts_of_each_hit_add_up_to_its_score(painless: None, searcher: Searcher, recall: str) -> None:
     options = Options(strategy="exact", recall=recall)  # type: ignore[arg-type]
     body = searcher.upgrade(BODY, Ask("red shirt", shop.photo(5)), options).body
-    assert set(asked_of(body)) == {"keyword", "text", "image"}
+    assert set(asked_of(body)) == {"keyword", "text", "image", "text_to_image"}
     answer = searcher.send(body, searcher.fusion)
     matched = [hit for hit in answer.hits if any(word in hit.source["title"] for word in ("red", "shirt"))]
     assert 5 < len(matched) < 30
@@ -41,10 +41,12 @@ def test_the_parts_of_each_hit_add_up_to_its_score(painless: None, searcher: Sea
     for hit in answer.hits:
         found, _, missed = sentence(hit, asked_of(body)).partition("; ")
         assert ("its words" in found) == ("words" not in missed) == (hit in matched)
-        assert ("its photo" in found) == (max([part.raw for part in hit.parts if part.clause == "image"] or [0]) > 0)
+        for clause, noun in (("text", "meaning"), ("image", "photo"), ("text_to_image", "look")):
+            assert (f"its {noun}" in found) == (max([p.raw for p in hit.parts if p.clause == clause] or [0]) > 0)
     without_photo = {hit.id: sentence(hit, asked_of(body)) for hit in answer.hits if int(hit.id[1:]) >= 25}
     assert without_photo
-    assert all("photo" not in why.partition("; ")[0] for why in without_photo.values())
+    for why in without_photo.values():
+        assert not {"photo", "look"} & set(why.partition("; ")[0].split())
 
 
 @pytest.mark.parametrize("recall", ["union", "rescue", "rerank"])
@@ -55,5 +57,5 @@ def test_the_parts_add_up_under_boost(searcher: Searcher, recall: str) -> None:
     assert answer.hits
     for hit in answer.hits:
         assert sum(part.contribution for part in hit.parts) == pytest.approx(hit.score, rel=1e-5)
-        assert all(-1 <= part.raw <= 1.00001 for part in hit.parts if part.clause in ("text", "image"))
-    assert {part.clause for hit in answer.hits for part in hit.parts} >= {"keyword", "text", "image"}
+        assert all(-1 <= part.raw <= 1.00001 for part in hit.parts if part.clause not in ("keyword", "tier"))
+    assert {part.clause for hit in answer.hits for part in hit.parts} >= {"keyword", "text", "image", "text_to_image"}
