@@ -23,16 +23,19 @@ from esmm.errors import EsmmError
 from esmm.ingest.load import Server, Source, load
 from esmm.ingest.vectors import VectorCache
 from esmm.query.clauses import MAX_WORDS, VectorClause, filters_of, shortened
+from esmm.query.encode import sources_named
 from esmm.query.fusion import Fusion, Window
 from esmm.query.search import Ask, request
 from esmm.query.templates import Setting, built, facets_of, search_template
 from esmm.recipe import Recipe, parse
 from tests.conftest import tiny_recipe
 
-FIELDS = {"text": "text_vector", "image": "image_vector"}
-FUSION = Fusion({"keyword": 1.0, "text": 0.25, "image": 2.0}, 7.5, {"text": Window(0.2, 0.9)})
+# Words and photos in one space: one vector of words serves two clauses.
+SHARED = {"digest-16": "digest-32"}
+VECTORS = ("text_vector", "image_vector")
+FUSION = Fusion({"keyword": 1.0, "text": 0.25, "image": 2.0, "text_to_image": 0.5}, 7.5, {"text": Window(0.2, 0.9)})
 PAID = Capabilities(licence="enterprise", modules=frozenset({"lang-painless", "rank-rrf"}))
-TEXT, IMAGE = [0.5] * 32, [0.25, -1.0] * 8
+TEXT, IMAGE = [0.5] * 32, [0.25, -1.0] * 16
 FILTER = [{"term": {"gender": "Men"}}]
 
 
@@ -46,7 +49,7 @@ def loaded(
     """A recipe whose index holds 40 products with both vectors."""
     folder = tmp_path_factory.mktemp("shop")
     shop.write_photos(folder, 40)
-    recipe = parse(module_recipe_text, source="esmm.toml")
+    recipe = parse(module_recipe_text.replace("digest-16", "digest-32"), source="esmm.toml")
     source = Source(str(shop.write(folder / "catalog.jsonl", shop.products(40))))
     with VectorCache(folder / "vectors.sqlite") as cache:
         load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
@@ -54,7 +57,8 @@ def loaded(
 
 
 def setting(recipe: Recipe | None = None, fusion: Fusion = FUSION, can: Capabilities = PAID) -> Setting:
-    return Setting(recipe or tiny_recipe(), FIELDS, fusion, can)
+    recipe = recipe or tiny_recipe(**SHARED)
+    return Setting(recipe, sources_named(recipe), fusion, can)
 
 
 # What breaks templates: JSON's own characters, Mustache's, separators that only some parsers take for line ends.
@@ -82,7 +86,7 @@ clause: st.SearchStrategy[Any] = st.one_of(
 clauses = st.lists(clause | st.lists(clause, max_size=3).map(lambda some: {"bool": {"must_not": some}}), min_size=1)
 chosen = st.dictionaries(st.sampled_from(["gender", "brand"]), st.lists(value, max_size=3), min_size=1)
 number = st.floats(0.001, 1000) | st.integers(1, 1000)
-weights = st.dictionaries(st.sampled_from(["keyword", "text", "image"]), number)
+weights = st.dictionaries(st.sampled_from(list(FUSION.weights)), number)
 
 
 def vector(dims: int) -> st.SearchStrategy[list[float]]:
@@ -96,7 +100,7 @@ asked = st.fixed_dictionaries(
     optional={
         "query_text": words,
         "text_vector": st.none() | vector(32),
-        "image_vector": st.none() | vector(16),
+        "image_vector": st.none() | vector(32),
         "filters": st.none() | clauses | chosen,
         "weights": st.none() | weights,
         "saturation": st.none() | number,
@@ -136,10 +140,14 @@ def as_sent(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
 def requested(recipe: Recipe, given: Mapping[str, Any], can: Capabilities) -> dict[str, Any]:
     """The same question put to the builder."""
     text, filters = given.get("query_text"), given.get("filters") or {}
-    vectors = [VectorClause(n, at, given[f"{n}_vector"]) for n, at in FIELDS.items() if given.get(f"{n}_vector")]
+    wanted = {"text": "text_vector", "image": "image_vector", "text_to_image": "text_vector"}
+    fields = {"text": "text_vector", "image": "image_vector", "text_to_image": "image_vector"}
+    vectors = [VectorClause(name, fields[name], given[of]) for name, of in wanted.items() if given.get(of)]
     size = 10 if given.get("size") is None else given["size"]
     ask: Any = Ask(text, object() if vectors else None, filters, size, given.get("from") or 0)  # type: ignore[arg-type]
     body = request(recipe, ask, vectors, fusion_with(given), can)
+    if "rescore" in body and not can.knn_k:  # there three clauses outgrow the recipe's window, and a template has one
+        body["rescore"]["window_size"] = 3 * recipe.search.num_candidates + recipe.search.depth
     return body | ({"aggs": facets_of(recipe)} if given.get("facets") else {})
 
 
@@ -156,7 +164,7 @@ def test_exact_is_what_the_builder_makes_and_runs(
         sent = as_sent(loaded, given)
         rendered = mustache.render(source, sent)
         assert rendered == built(setting(loaded, fusion_with(given), can), "exact", sent)
-        if not isinstance(given.get("filters"), list) and any(given.get(k) for k in ("query_text", *FIELDS.values())):
+        if not isinstance(given.get("filters"), list) and any(given.get(k) for k in ("query_text", *VECTORS)):
             assert rendered == requested(loaded, given, can)
             compared += 1
         answer = client.search(index=loaded.index.name, body=rendered, include_named_queries_score=True)
@@ -171,7 +179,8 @@ def test_exact_is_what_the_builder_makes_and_runs(
 def _boosts(fusion: Fusion) -> dict[str, float]:
     """What boost's weights are made of, written out."""
     half = fusion.weights["keyword"] / (4 * fusion.saturation)
-    return {clause: 2 * fusion.weights[clause] / fusion.window(clause).width / half for clause in FIELDS}
+    vectors = [clause for clause in FUSION.weights if clause != "keyword"]
+    return {clause: 2 * fusion.weights[clause] / fusion.window(clause).width / half for clause in vectors}
 
 
 @pytest.mark.parametrize("strategy", ["boost", "linear", "rrf"])
@@ -222,12 +231,14 @@ def test_an_empty_list_of_filters_filters_nothing(
         "[search]\nk = 11\nnum_candidates = 13\ndepth = 5\nwindow = 60",
         "[fusion]\nimage = 0",
         "[fusion]\ntext = 0\nimage = 0",
+        "[fusion]\ntext_to_image = 0",
+        "[fusion]\ntext = 0\nimage = 0\ntext_to_image = 0",
         "[fusion]\nkeyword = 0.5\nsaturation = 3",
     ],
 )
 @pytest.mark.parametrize("version", [(8, 14, 1), (9, 4, 3)])
 def test_settings_of_the_recipe_and_older_servers(mustache: Mustache, text: str, version: Any) -> None:
-    recipe = tiny_recipe(**{"[text]": f"{text}\n[text]"})
+    recipe = tiny_recipe(**{"[text]": f"{text}\n[text]"}, **SHARED)
     fusion = Fusion(recipe.fusion.model_dump(exclude={"saturation"}), recipe.fusion.saturation or 9.5)
     case = setting(recipe, fusion, replace(PAID, version=version))
     sent = {"query_text": "red", "text_vector": TEXT, "image_vector": IMAGE, "filters": FILTER, "facets": True}
@@ -260,9 +271,19 @@ def test_names_with_braces_and_quotes(mustache: Mustache) -> None:
     assert odd in rendered["aggs"]
 
 
+def test_words_that_photos_are_compared_with_by_another_encoder_are_a_parameter_of_their_own(
+    mustache: Mustache,
+) -> None:
+    case = setting(tiny_recipe())  # the photos' encoder takes words too
+    sent = {"query_text": "red", "text_vector": TEXT, "image_vector": IMAGE[:16], "text_to_image_vector": TEXT[:16]}
+    for params in (sent, *({"query_text": "red", name: sent[name]} for name in sent if name != "query_text")):
+        rendered = mustache.render(search_template(case, "exact").source, params)
+        assert rendered == built(case, "exact", params)
+        assert len(rendered["query"]["bool"]["should"]) == len(params)
+
+
 def test_without_vector_fields_it_is_the_keyword_search(mustache: Mustache) -> None:
-    recipe = tiny_recipe().model_copy(update={"text": None, "image": None})
-    case = Setting(recipe, {}, FUSION, PAID)
+    case = setting(tiny_recipe().model_copy(update={"text": None, "image": None}))
     source = search_template(case, "exact").source
     rendered = mustache.render(source, {"query_text": "red", "text_vector": TEXT})
     assert rendered == built(case, "exact", {"query_text": "red"})
@@ -337,7 +358,7 @@ def test_words_that_are_no_text_are_only_words(mustache: Mustache, strategy: str
     assert rendered == _with_words(_asked(source, mustache, MARK), taken)
 
 
-@pytest.mark.parametrize("name", ["filters", "text_vector", "image_vector"])
+@pytest.mark.parametrize("name", ["filters", *VECTORS])
 @pytest.mark.parametrize("given", ["[]", '[{"match_all": {}}]', '"', '}, "x": {', {"term": {"gender": "Men"}}, 5, True])
 def test_a_list_that_is_none_is_refused_and_not_dropped(
     mustache: Mustache, client: Elasticsearch, loaded: Recipe, name: str, given: Any
@@ -366,15 +387,15 @@ def _closed(text: str) -> str:
 @pytest.mark.parametrize(
     ("strategy", "name"),
     [
-        *(("exact", name) for name in ("size", "from", "saturation", "keyword", "text", "image")),
-        *(("boost", name) for name in ("size", "from", "text", "image")),
+        *(("exact", name) for name in ("size", "from", "saturation", *FUSION.weights)),
+        *(("boost", name) for name in ("size", "from", "text", "image", "text_to_image")),
     ],
 )
 def test_a_number_that_is_none_takes_no_filter_away(mustache: Mustache, strategy: str, name: str) -> None:
     source = search_template(setting(), strategy).source
 
     def raw(number: Any) -> str:
-        given = {"weights": {name: number}} if name in ("keyword", "text", "image") else {name: number}
+        given = {"weights": {name: number}} if name in FUSION.weights else {name: number}
         return mustache.text(source, {"query_text": "red", **_FULL, **given})
 
     ending = "5" + _closed(raw(MARKED).partition(str(MARKED))[0])
