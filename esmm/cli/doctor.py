@@ -11,6 +11,7 @@ from esmm.server import find_server
 
 if TYPE_CHECKING:
     from esmm.cli.common import Cluster
+    from esmm.encoders import EncoderInfo
     from esmm.recipe import Recipe
 
 
@@ -80,6 +81,24 @@ def _encoders(recipe: "Recipe", device: str) -> Iterator[Finding]:
         yield Finding(f"{clause} encoder", True, f"{encoder.info}, takes {' and '.join(encoder.info.takes)}")
     for clause, fault in faults.items():
         yield Finding(f"{clause} encoder", False, fault.message, fault.hint)
+    if loaded.keys() >= {"text", "image"}:
+        yield from _words_for_photos(recipe, {clause: encoder.info for clause, encoder in loaded.items()})
+
+
+def _words_for_photos(recipe: "Recipe", infos: dict[str, "EncoderInfo"]) -> Iterator[Finding]:
+    """Warn where words would find photos, were it not for the dims or the space that the recipe sets."""
+    from esmm.encoders.resolve import tower_folder
+    from esmm.index_meta import new_meta
+    from esmm.query.encode import TEXT_TO_IMAGE, sources_of
+
+    models = {clause: vector.model for clause, vector in recipe.vectors().items()}
+    meant = models["text"] == models["image"] or tower_folder(models["image"])
+    found = {source.clause for source in sources_of(new_meta(recipe, infos)["clauses"], {"text"})}
+    if not meant or TEXT_TO_IMAGE in found:
+        return
+    apart = " and ".join(f"{clause} {info.dims} dims of the space {info.space}" for clause, info in infos.items())
+    remedy = "give [text] and [image] the same dims and space, or the text model that the tower was trained for"
+    yield Finding("words for photos", None, f"words find no photos: their vectors cannot be compared ({apart})", remedy)
 
 
 def _index(recipe: "Recipe", server: "Cluster") -> list[Finding]:

@@ -6,6 +6,9 @@ import pytest
 from elasticsearch import Elasticsearch
 from shell import Esmm
 
+from esmm.encoders.digest import DigestEncoder
+from esmm.encoders.tower import Tower, TowerConfig, save_tower
+
 
 def _rows(out: str, mark: str) -> str:
     """The table's rows of one kind, cells that were folded put together."""
@@ -59,3 +62,24 @@ def test_photo_vectors_that_are_missing(esmm: Esmm, shop_folder: Path, client: E
     done = esmm("doctor")
     assert done.code == 1
     assert "image vectors" in _rows(done.out, "fault")
+
+
+def _tower(folder: Path) -> Path:
+    """A photo tower with random weights in the space of digest-32."""
+    text = DigestEncoder(32).info
+    folder.mkdir()
+    save_tower(Tower(TowerConfig("tiny", "mobilenet_v3_small", 48, 24, text.dims, str(text), text.space)), folder)
+    return folder
+
+
+def test_words_that_the_recipe_keeps_from_the_photos(esmm: Esmm, shop_folder: Path) -> None:
+    text = (shop_folder / "esmm.toml").read_text(encoding="utf-8")
+    assert "words find no photos" not in esmm("doctor").out, "digest-16 reads words itself"
+    tower = _tower(shop_folder / "tower")
+    text = text.replace("digest-16", str(tower))
+    for setting, warned in (("", False), ("dims = 16", True), ('space = "own"', True)):
+        recipe = text.replace('"digest-32"', f'"digest-32"\n{setting}')
+        (shop_folder / "esmm.toml").write_text(recipe, encoding="utf-8")
+        notes = _rows(esmm("doctor").out, "-")
+        assert ("words find no photos" in notes) == warned, setting
+        assert ({"give", "dims", "space"} <= set(notes.split())) == warned, "the remedy, in folded cells"

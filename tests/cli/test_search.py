@@ -69,7 +69,9 @@ def test_data_uri(search: Esmm, loaded: Path) -> None:
 
 def test_words_and_photo(search: Esmm) -> None:
     hit = search("shirt", "photos/5.png", "--json").json()["hits"][0]
-    assert [part["clause"] for part in hit["clauses"]] == ["keyword", "image", "text"] or hit["id"] == "p5"
+    assert [part["clause"] for part in hit["clauses"]] == ["keyword", "image", "text", "text_to_image"] or hit[
+        "id"
+    ] == "p5"
     assert _ids(search("shirt", "--image", "photos/5.png", "--json"))[0] == "p5"
     assert search("shirt", "photos/5.png", "--image", "photos/6.png").code == 1
 
@@ -138,6 +140,24 @@ def test_print_without_a_model_shows_where_the_vector_goes(with_recipe: Callable
     done = with_recipe("digest-32", "./no-such-model", "red shirt", "--print")
     assert "<vector of ./no-such-model>" in json.dumps(done.json())
     assert "placeholder: no model folder" in done.err
+
+
+def test_print_without_a_model_shows_where_words_look_for_photos(
+    with_recipe: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    (tmp_path / "tower.json").write_text('{"space": "no-such-model", "dims": 32}', encoding="utf-8")
+    old, new = (
+        'digest-32"\n[image]\nmodel = "digest-16',
+        f'./no-such-model"\nspace = "no-such-model"\n[image]\nmodel = "{tmp_path}',
+    )
+    for photo, count in (((), 2), (("photos/5.png",), 3)):
+        body = with_recipe(old, new, "red shirt", *photo, "--print").json()
+        fused = body["rescore"]["query"]["rescore_query"]["bool"]["should"]
+        scripts = [clause["bool"]["must"][0]["script_score"] for clause in fused]
+        vectors = {script["_name"]: script["script"]["params"]["q"] for script in scripts[1:]}
+        assert len(vectors) == count
+        assert vectors["esmm:text"] == vectors["esmm:text_to_image"] == "<vector of ./no-such-model>"
+        assert vectors.get("esmm:image", "") == (f"<vector of {tmp_path}>" if photo else "")
 
 
 @pytest.mark.parametrize("words", ["x" * 5000, "shirt " * 833, "青いシャツ" * 1000, "a b c d e " * 500, "💙" * 5000])

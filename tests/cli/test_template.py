@@ -62,6 +62,26 @@ def test_print_needs_no_server(template: Esmm, monkeypatch: pytest.MonkeyPatch) 
         assert "saturation is 10 here" in shown.err
 
 
+def test_print_shows_where_words_look_for_photos_without_a_model(
+    template: Esmm, module_recipe_text: str, tmp_path: Path
+) -> None:
+    """Of the tower only its description is there, and of the text model nothing."""
+    (tmp_path / "tower.json").write_text('{"space": "a-model-on-no-disk", "dims": 384}', encoding="utf-8")
+    text = module_recipe_text.replace("digest-32", "a-model-on-no-disk").replace("digest-16", str(tmp_path))
+    (tmp_path / "tower.toml").write_text(text, encoding="utf-8")
+    shown = template("print", "--recipe", tmp_path / "tower.toml")
+    assert shown.code == 0
+    assert "weights (keyword, text, image, text_to_image)" in shown.out
+    assert '"_name": "esmm:text_to_image"' in shown.out
+    assert "text_to_image_vector" not in shown.out, "text_vector serves both"
+    assert "text_to_image" not in template("print", "--recipe", _with_image(tmp_path, text, "resnet50")).out
+
+
+def _with_image(folder: Path, text: str, model: str) -> Path:
+    (folder / "other.toml").write_text(text.replace(str(folder), model), encoding="utf-8")
+    return folder / "other.toml"
+
+
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
 def test_install_without_mustache_is_one_sentence(template: Esmm, more: tuple[str, ...]) -> None:
     template("install", *more).fatal(LACKS, "esmm template render")

@@ -10,12 +10,22 @@ from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
 from esmm.ingest.load import Server, Source, load
 from esmm.ingest.vectors import VectorCache
+from esmm.query import client_side
+from esmm.query.clauses import keyword_query
+from esmm.query.encode import QuestionEncoder
 from esmm.query.explain import asked_of, sentence
+from esmm.query.parts import Parts
 from esmm.query.search import Ask, Searcher
 from esmm.query.upgrade import Options
-from esmm.recipe import Recipe
+from esmm.recipe import Recipe, parse
 
 BODY = {"query": {"match": {"title": "red shirt"}}, "size": 30}
+
+
+@pytest.fixture
+def recipe(recipe_text: str) -> Recipe:
+    """Words and photos in one space."""
+    return parse(recipe_text.replace("digest-16", "digest-32"), source="shop.toml")
 
 
 @pytest.fixture
@@ -59,3 +69,23 @@ def test_the_parts_add_up_under_boost(searcher: Searcher, recall: str) -> None:
         assert sum(part.contribution for part in hit.parts) == pytest.approx(hit.score, rel=1e-5)
         assert all(-1 <= part.raw <= 1.00001 for part in hit.parts if part.clause not in ("keyword", "tier"))
     assert {part.clause for hit in answer.hits for part in hit.parts} >= {"keyword", "text", "image", "text_to_image"}
+
+
+def test_words_and_a_photo_are_three_vectors_and_python_scores_them_the_same(
+    painless: None, client: Elasticsearch, can: Capabilities, searcher: Searcher, recipe: Recipe
+) -> None:
+    ask = Ask("red shirt", shop.photo(5), size=30)
+    clauses = tuple(QuestionEncoder(recipe, None).clauses(ask))
+    assert [clause.name for clause in clauses] == ["text", "image", "text_to_image"]
+    assert clauses[0].vector == clauses[2].vector != clauses[1].vector
+    keyword = keyword_query(recipe, "red shirt", [])
+    parts = Parts(keyword, {}, clauses, searcher.fusion, recipe.search, can)
+    oracle = {hit.id: hit for hit in client_side.search(client, recipe.index.name, parts, size=30)}
+    hits = searcher.search(ask).hits
+    assert {hit.id for hit in hits} == oracle.keys()
+    for hit in hits:
+        gave, wanted = ({p.clause: p.contribution for p in one.parts} for one in (hit, oracle[hit.id]))
+        assert gave == pytest.approx(wanted, abs=1e-4)
+        assert sum(gave.values()) == pytest.approx(hit.score, abs=1e-4)
+        assert hit.score == pytest.approx(oracle[hit.id].score, abs=1e-4)
+    assert max(part.contribution for hit in hits for part in hit.parts if part.clause == "text_to_image") > 0.05
