@@ -36,9 +36,9 @@ TEXT = "keep my coffee hot on the train"
 
 @pytest.fixture(scope="module")
 def recipe_file(module_alias: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's recipe with vectors from digests, for an index of this module's own."""
+    """The sample's recipe for an index of this module's own; vectors from digests, words and photos in one space."""
     text = (SAMPLE / "esmm.toml").read_text("utf-8").replace("esmm-sample", module_alias)
-    text = text.replace("all-MiniLM-L6-v2", "digest-32").partition("[image]")[0]
+    text = text.replace("all-MiniLM-L6-v2", "digest-32").partition("[image]")[0] + '[image]\nmodel = "digest-32"\n'
     path = tmp_path_factory.mktemp("clients") / "esmm.toml"
     path.write_text(text, encoding="utf-8")
     return path
@@ -57,11 +57,13 @@ def loaded(client: Elasticsearch, can: Capabilities, recipe_file: Path) -> Recip
 def shown(loaded: Recipe, server_url: str, client: Elasticsearch, tmp_path: Path) -> Callable[..., list[str]]:
     """Run a program beside hybrid.json and vector.json; return the ids that it prints."""
     made = Searcher(client, loaded, capabilities(client)).template((CLIENTS / "query.json").read_text("utf-8"))
-    (tmp_path / "hybrid.json").write_text(json.dumps(made.body), encoding="utf-8")
+    hybrid = json.dumps(made.body)
+    assert hybrid.count('"<text_vector>"') == 4, "to gather and to score, texts and photos"
+    (tmp_path / "hybrid.json").write_text(hybrid, encoding="utf-8")
     environment = os.environ | {"ELASTICSEARCH_URL": server_url, "INDEX": loaded.index.name}
 
     def run(program: str, file: str, text: str) -> list[str]:
-        (vector,) = (clause.vector for clause in QuestionEncoder(loaded, None).clauses(Ask(text)))
+        (vector,) = {clause.vector for clause in QuestionEncoder(loaded, None).clauses(Ask(text))}
         (tmp_path / "vector.json").write_text(json.dumps(vector), encoding="utf-8")
         command = [program, str(CLIENTS / file), text]
         done = subprocess.run(
