@@ -14,7 +14,7 @@ from esmm.encoders.pixels import fitted
 from esmm.errors import AlignError, PhotoError
 from esmm.ingest.catalogue import Line, read
 from esmm.ingest.records import BadRecord, Record, record_of
-from esmm.photos import Photos, decode
+from esmm.photos import Photos, decode, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +99,7 @@ def _one_catalogue(source: "Source", recipe: "Recipe", file: Any, *, side: int, 
         wanted = _wanted(source, recipe, names, found)
         while chunk := list(islice(wanted, _AHEAD)):
             for pair, made in zip(chunk, pool.map(pixels, chunk), strict=True):
-                _keep(pair[0], made, file, found)
+                _keep(pair, made, file, found)
                 if limit and len(found.parts) >= limit:
                     return found
     return found
@@ -125,12 +125,13 @@ def _records(source: "Source", recipe: "Recipe") -> Iterator[Record]:
                 continue  # esmm ingest lists them
 
 
-def _keep(parts: list[str], made: Any, file: Any, found: _Found) -> None:
+def _keep(pair: tuple[list[str], str], made: Any, file: Any, found: _Found) -> None:
     import numpy as np
 
+    parts, photo = pair
     if isinstance(made, PhotoError):
         found.broken += 1
-        found.first_fault = found.first_fault or made.message
+        found.first_fault = found.first_fault or f"{shown(photo)}: {made.message.rstrip('.')}"
         return
     file.write(np.dstack(made).tobytes())
     found.parts.append(parts)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,12 +65,19 @@ def align(job: Job, watch: Watch = Watch()) -> "list[Epoch]":  # it is immutable
 
     A folder that holds an unfinished training of the same settings is gone on with. Raises AlignError.
     """
-    if not job.settings.epochs:
-        raise AlignError("0 epochs train nothing", "set --epochs to 1 or more")
+    _check_settings(job.settings)
     with workplace(job):
         training = prepared(job, _checkpoint(job), watch)
         _trained(training, job.folder, watch)
     return training.history
+
+
+def _check_settings(settings: Settings) -> None:
+    least = [name for name in ("epochs", "batch", "side", "hidden", "patience") if getattr(settings, name) < 1]
+    if least:
+        raise AlignError(f"{', '.join(least)} must be 1 or more", "correct the settings named")
+    if settings.validation >= 1:
+        raise AlignError("validation leaves no pairs to train on", "set it below 1, such as 0.05")
 
 
 @contextmanager
@@ -81,7 +89,7 @@ def workplace(job: Job) -> Iterator[None]:
     except (OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not _is_full(error):
             raise
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or "no space left"
         raise AlignError(
             f"{job.folder} cannot be written: {reason}; what was finished before is kept",
             "free space or name another folder with --out, then run the same command to go on",
@@ -93,6 +101,8 @@ def workplace(job: Job) -> Iterator[None]:
 
 def prepared(job: Job, state: dict[str, Any] | None, watch: Watch) -> Training:
     """Read the pairs, encode their captions and build the tower; ``state`` is a checkpoint to go on from."""
+    import torch
+
     watch.on_stage("reading photos and captions")
     pairs = read_pairs(job.catalogues, job.folder / _PIXELS, side=job.settings.side, limit=job.limit)
     recipe = job.catalogues[0][1]
@@ -101,6 +111,7 @@ def prepared(job: Job, state: dict[str, Any] | None, watch: Watch) -> Training:
     encoder = load_encoder(recipe.text, device=job.device)
     watch.on_stage(f"encoding the captions of {len(pairs.captions):,} pairs")
     corpus = Corpus(pairs, encoder, job.settings)
+    torch.manual_seed(job.settings.seed)  # a new projection is drawn
     training = Training(_tower(job, encoder.info), corpus, job.settings, device=job.device)
     if state:
         training.resume(state)
@@ -165,8 +176,9 @@ def _checkpoint(job: Job) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(path, map_location=job.device, weights_only=True)
         earlier = Settings(**state["settings"])
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise AlignError(f"{path} cannot be read: {error}", "delete it to start again") from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, UnpicklingError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise AlignError(f"{path} cannot be read: {reason}", "delete it to start again") from None
     if named := job.settings.differences(earlier):
         raise AlignError(
             f"{job.folder} holds a training with other settings: {', '.join(named)}",
@@ -178,7 +190,7 @@ def _checkpoint(job: Job) -> dict[str, Any] | None:
 def _before(training: Training, folder: Path) -> np.ndarray:
     """Return the validation photos' vectors before training, kept beside the checkpoint for a resumed one."""
     path = folder / "before.npy"
-    if not path.exists():
+    if not training.history:  # an earlier one may have been killed before its first epoch
         np.save(path, training.vectors_of(training.corpus.validation))
     return np.asarray(np.load(path))
 
@@ -218,4 +230,5 @@ def _replace(path: Path, text: str) -> None:
 
 def _is_full(error: RuntimeError) -> bool:
     """Tell whether torch failed to write a file whole: it says so by a RuntimeError of its own."""
-    return any(words in str(error) for words in ("PytorchStreamWriter", "No space left", "file write failed"))
+    said = ("PytorchStreamWriter", "No space left", "file write failed", "iostream error", "unexpected pos")
+    return any(words in str(error) for words in said)
