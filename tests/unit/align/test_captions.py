@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from conftest import tiny_recipe
 from rank_bm25 import BM25Okapi
 
 from esmm.align.captions import Captioner, Vocabulary, bm25_neighbours, caption_fields, parts_of, words_of
 from esmm.ingest.records import Record
+from esmm.recipe import parse
 
 # 1,000 products: a word must stand in two titles to be seen in a caption.
 CROWD = [[f"blue shirt unique{number}", "Shirts"] for number in range(1000)]
@@ -27,13 +27,19 @@ def test_words(text: str, words: list[str]) -> None:
 
 
 def test_captions_come_from_the_embedded_fields_the_heaviest_first() -> None:
-    recipe = tiny_recipe(
-        **{
-            "boost = 2, facet = true }": "boost = 2, embed = 0.5 }",
-            'gender = { type = "keyword" }': 'gender = { type = "keyword", embed = 3 }',
-        }
-    )
-    assert caption_fields(recipe) == ["gender", "title", "brand"]
+    text = """
+[index]
+name = "tiny"
+[fields]
+title = { type = "text", embed = 1 }
+brand = { type = "text" }
+colour = { type = "keyword", embed = 3 }
+pattern = { type = "text", embed = 1 }
+[text]
+model = "digest-8"
+"""
+    recipe = parse(text, source="tiny.toml")
+    assert caption_fields(recipe) == ["colour", "title", "pattern"]
 
 
 def parts(fields: dict[str, Any], *names: str) -> list[str]:
