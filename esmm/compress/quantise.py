@@ -1,7 +1,7 @@
 """From a torch module to an int8 graph: exported, quantised, and compared with what it was made from.
 
 A text encoder's sums are quantised as they come (dynamic), a photo encoder's by what sample photos make of them
-(static). Where that costs too much, the weights alone are: as small, nearly exact, and slower.
+(static). Where that costs too much, the weights alone are: as small, nearer, and slower.
 """
 
 import inspect
@@ -20,12 +20,13 @@ from esmm.errors import EncoderError
 
 if TYPE_CHECKING:
     from esmm.compress.originals import Original
+    from esmm.encoders.base import Matrix
 
-# The mean cosine between old and new vectors below which int8 sums are not taken.
-_FLOOR = {"text": 0.98, "photo": 0.99}
-_EXACT = 0.99  # what int8 weights alone always reach; a graph below it computes something else
+# The mean cosine to the vectors before, below which the next way is taken; the last one refuses.
+_FLOOR = {"dynamic": 0.98, "static": 0.98, WEIGHTS_ONLY: 0.95}
+_EXACT = 0.999  # a graph of full precision below it computes something else
 _OPSET, _MEASURED, _CALIBRATED, _BATCH = 17, 256, 64, 8
-_SMALL = 1024  # numbers; a table below it stays as it is
+_SMALL = 10_000  # numbers; a smaller table stays as it is, which costs little and keeps the first layers exact
 Quantise = Callable[[Path, Path], None]
 
 
@@ -34,25 +35,36 @@ def quantised(made_of: "Original", samples: Sequence[Any], work: Path) -> Path:
 
     ``samples`` are texts or photos; every second one calibrates, the others measure.
     """
-    exported, folder = _exported(made_of, work / "exported.onnx"), work / "new"
+    folder, config = work / "new", made_of.config
     folder.mkdir()
     if made_of.tokenizer:
         (folder / TOKENIZER).write_text(made_of.tokenizer, encoding="utf-8")
     measured, calibrating = samples[::2][:_MEASURED], (samples[1::2] or samples)[:_CALIBRATED]
     wanted = made_of.encode(measured)
-    for kind, quantise in _ways(made_of.config, calibrating).items():
+    _export(made_of, folder / GRAPH)
+    if (exact := _compared(folder, config, measured, wanted).cosine_mean) < _EXACT:
+        raise _unfit(made_of, f"exported, its vectors have a mean cosine of {exact:.3f} to what they were")
+    exported = (folder / GRAPH).rename(work / "exported.onnx")
+    for kind, quantise in _ways(config, calibrating).items():
         with _quiet():
             quantise(exported, folder / GRAPH)
-        _write(folder, replace(made_of.config, quantised=kind))
-        cosines = (load_onnx(folder).encode(measured) * wanted).sum(axis=1)
-        mean, worst = (round(float(cosine), 5) for cosine in (cosines.mean(), cosines.min()))
-        if mean >= (_EXACT if kind == WEIGHTS_ONLY else _FLOOR[made_of.config.takes]):
-            _write(folder, replace(made_of.config, quantised=kind, cosine_mean=mean, cosine_worst=worst))
+        found = _compared(folder, replace(config, quantised=kind), measured, wanted)
+        if found.cosine_mean >= _FLOOR[kind]:
             return folder
-    raise EncoderError(
-        f"{made_of.encoder.info.id} does not survive its export: the mean cosine to its own vectors is {mean:.3f}",
-        "use it as it is, by torch",
-    )
+    raise _unfit(made_of, f"as int8, its vectors have a mean cosine of {found.cosine_mean:.3f} to what they were")
+
+
+def _compared(folder: Path, config: OnnxConfig, measured: Sequence[Any], wanted: "Matrix") -> OnnxConfig:
+    """Write the config of a graph into its folder, with the cosines between its vectors and those wanted."""
+    _write(folder, config)
+    cosines = (load_onnx(folder).encode(measured) * wanted).sum(axis=1)
+    mean, worst = (round(float(cosine), 5) for cosine in (cosines.mean(), cosines.min()))
+    _write(folder, found := replace(config, cosine_mean=mean, cosine_worst=worst))
+    return found
+
+
+def _unfit(made_of: "Original", why: str) -> EncoderError:
+    return EncoderError(f"{made_of.encoder.info.id} cannot be compressed: {why}", "use it as it is, by torch")
 
 
 def _ways(config: OnnxConfig, calibrating: Sequence[Any]) -> dict[str, Quantise]:
@@ -62,7 +74,7 @@ def _ways(config: OnnxConfig, calibrating: Sequence[Any]) -> dict[str, Quantise]
     return {"static": partial(_static, photos=calibrating, config=config), WEIGHTS_ONLY: _weights}
 
 
-def _exported(made_of: "Original", path: Path) -> Path:
+def _export(made_of: "Original", path: Path) -> None:
     import torch
 
     names = list(made_of.inputs)
@@ -84,10 +96,7 @@ def _exported(made_of: "Original", path: Path) -> Path:
             )
     except (RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise EncoderError(
-            f"{made_of.encoder.info.id} cannot be exported: {reason}", "use it as it is, by torch"
-        ) from None
-    return path
+        raise _unfit(made_of, reason) from None
 
 
 def _dynamic(source: Path, target: Path) -> None:

@@ -102,5 +102,5 @@ def test_a_full_disk_leaves_nothing(folder: Path) -> None:
 
 
 def test_weights_alone_are_told(esmm: Esmm, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantise, "_FLOOR", {"text": 1.1, "photo": 1.1})
+    monkeypatch.setattr(quantise, "_FLOOR", {"dynamic": 1.1, "weights": 0.9})
     assert " weights " in esmm("compress", "--text-only", "--out", "small").out

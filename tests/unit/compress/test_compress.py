@@ -102,7 +102,7 @@ def test_a_tower_stays_in_the_space_of_its_texts(tmp_path: Path) -> None:
 def test_where_sums_lose_too_much_the_weights_alone_are_int8(
     twin: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quantise, "_FLOOR", {"text": 1.1, "photo": 1.1})
+    monkeypatch.setattr(quantise, "_FLOOR", {"dynamic": 1.1, "static": 1.1, "weights": 0.999})
     monkeypatch.setattr(quantise, "_SMALL", 16)
     photos = field("mobilenet_v3_small", weights=str(backbone))
     for number, (vector, items) in enumerate(((field(twin), WORDS), (photos, PHOTOS))):
@@ -124,8 +124,14 @@ def test_a_graph_that_computes_something_else_is_refused(bert: Path, tmp_path: P
             return -self.graph(*inputs)
 
     made_of = original(field(bert))
-    with pytest.raises(EncoderError, match=r"bert does not survive its export: .* is -1\.000"):
+    with pytest.raises(EncoderError, match=r"bert cannot be compressed: exported, .* cosine of -1\.000"):
         quantised(replace(made_of, module=Opposite(made_of.module)), WORDS, tmp_path)
+
+
+def test_what_int8_moves_too_far_is_refused(twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantise, "_FLOOR", {"dynamic": 1.1, "weights": 1.1})
+    with pytest.raises(EncoderError, match=r"twin cannot be compressed: as int8, .* cosine of (0\.9|1)"):
+        quantised(original(field(twin)), WORDS, tmp_path)
 
 
 def test_turned_vectors_have_the_cosines_they_had_and_tell_most_first(twin: Path, tmp_path: Path) -> None:
