@@ -46,10 +46,10 @@ def recipe_option(command: F) -> F:
 
 device_option = click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    type=click.Choice(["auto", "cpu", "cuda", "mps", "onnx"]),
     default="auto",
     show_default=True,
-    help="Where encoders run.",
+    help="Where encoders run; onnx: those that esmm compress made.",
 )
 
 
