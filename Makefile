@@ -4,7 +4,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check
 SHELL = /bin/bash
 
-.PHONY: help demo test matrix lint format clients clean browser
+.PHONY: help demo test tower matrix lint format clients clean browser
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,9 @@ test: $(VENV)/.dev lint browser  ## lint, types and all tests, against a real El
 
 matrix: $(VENV)/.dev  ## server tests and strategies on each version of Elasticsearch (or VERSIONS="8.19.13"), into the README
 	@$(VENV)/bin/python -m benchmarks.matrix $(VERSIONS)
+
+tower: $(VENV)/.dev  ## train the photo tower that travels with esmm (ESMM_BENCH_DATA names the data; hours, not minutes)
+	@$(VENV)/bin/python -m benchmarks.tower
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy

@@ -87,7 +87,7 @@ class TextVector(VectorField):
 class ImageVector(VectorField):
     """The vector of a product's photos (their mean where there are several)."""
 
-    model: str = "mobilenet_v2"
+    model: str = "esmm-tower"
     vector: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "image_vector"
     photos: tuple[str, ...] = ()
 

@@ -58,6 +58,7 @@ class Corpus:
             easy = max(1, round(size * (1 - settings.hard)))
             counts = rng.multinomial(easy, shares / shares.sum())
             drawn = [next(stream) for stream, count in zip(streams, counts, strict=True) for _ in range(count)]
+            rng.shuffle(drawn)  # the first of a batch are also seen in scenes
             yield self._batch(drawn, size, rng)
 
     def bank(self, rng: np.random.Generator) -> np.ndarray:

@@ -53,7 +53,7 @@ def photos(product: dict[str, Any]) -> list[str]:
 
 
 def accepted(query: dict[str, Any]) -> list[dict[str, Any]]:
-    wanted = query.get("product") or query["products"]
+    wanted = query["products"]
     return [BY_ID[one] for one in ([wanted] if isinstance(wanted, str) else wanted)]
 
 
