@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 METRICS, CURVES, PAGE = "metrics.json", "curves.png", "examples.html"
 _PIXELS = "photos.u8"
+_ORIGIN = "origin.json"
 _EXAMPLES, _SHOWN = 8, 5
 
 
@@ -67,7 +68,10 @@ def align(job: Job, watch: Watch = Watch()) -> "list[Epoch]":  # it is immutable
     """
     _check_settings(job.settings)
     with workplace(job):
-        training = prepared(job, _checkpoint(job), watch)
+        state = _checkpoint(job)
+        if state is None:
+            _replace(job.folder / _ORIGIN, json.dumps(_origin(job), indent=1))
+        training = prepared(job, state, watch)
         _trained(training, job.folder, watch)
     return training.history
 
@@ -179,12 +183,30 @@ def _checkpoint(job: Job) -> dict[str, Any] | None:
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, UnpicklingError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise AlignError(f"{path} cannot be read: {reason}", "delete it to start again") from None
-    if named := job.settings.differences(earlier):
+    named = job.settings.differences(earlier) + _other_origin(job)
+    if named:
         raise AlignError(
             f"{job.folder} holds a training with other settings: {', '.join(named)}",
             "name another folder with --out, or delete this one",
         )
     return state
+
+
+def _origin(job: Job) -> dict[str, Any]:
+    """Return what a training is made from, beside its settings."""
+    return {
+        "catalogues": [source.catalogue for source, _ in job.catalogues],
+        "text.model": [recipe.text.model for _, recipe in job.catalogues[:1] if recipe.text],
+        "backbone": job.backbone,
+        "weights": str(job.weights) if job.weights else None,
+        "limit": job.limit,
+    }
+
+
+def _other_origin(job: Job) -> list[str]:
+    path = job.folder / _ORIGIN
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return [name for name, value in _origin(job).items() if earlier.get(name, value) != value]
 
 
 def _before(training: Training, folder: Path) -> np.ndarray:

@@ -47,6 +47,7 @@ def test_the_folder_holds_all_that_is_promised_and_no_pixels(done: Path) -> None
         "curves.png",
         "examples.html",
         "metrics.json",
+        "origin.json",
         "tower.json",
         "tower.safetensors",
     ]
@@ -73,6 +74,22 @@ def test_the_card_tells_data_settings_and_quality(done: Path) -> None:
 def test_other_settings_in_the_same_folder_are_refused_by_name(job: Jobs, done: Path) -> None:
     message = refused(job, done, epochs=1, limit=COUNT, batch=8, seed=3).message
     assert message == f"{done} holds a training with other settings: batch, seed"
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"limit": 30}, "limit"),
+        ({"backbone": "resnet18", "weights": None}, "backbone, weights"),
+        ({"text": "digest-16"}, "text.model"),
+        ({"catalogues": []}, "catalogues, text.model"),
+    ],
+)
+def test_another_origin_in_the_same_folder_is_refused_by_name(
+    job: Jobs, done: Path, other: dict[str, object], named: str
+) -> None:
+    message = refused(job, done, **({"epochs": 1, "limit": COUNT} | other)).message
+    assert message == f"{done} holds a training with other settings: {named}"
 
 
 def test_settings_that_train_nothing_are_refused(job: Jobs, tmp_path: Path) -> None:
