@@ -72,8 +72,9 @@ def test_words_and_photos_by_compressed_encoders(
 
     mine = searcher(small, source, server, cache)
     by_words = mine.search(Ask("green lamp", size=COUNT))
-    assert {"text", "image"} <= {part.clause for hit in by_words.hits for part in hit.parts}  # words reach photos
-    for clause in ("text", "image"):
+    # Words reach photos.
+    assert {"text", "text_to_image"} <= {part.clause for hit in by_words.hits for part in hit.parts}
+    for clause in ("text", "text_to_image"):
         one, other = (
             {h.id: p.raw for h in found.hits for p in h.parts if p.clause == clause} for found in (by_torch, by_words)
         )
