@@ -106,6 +106,7 @@ class Training:
             photos, scenes, captions = _joined(drawn, [self.corpus.redrawn(one.pairs, rng) for one in drawn])
             seen = self.tower.project(torch.cat([photos, scenes]).to(self._device))
             losses.append(_stepped(optimiser, self._loss(seen[: len(photos)], seen[len(photos) :], captions, rng)))
+            _check_finite(losses[-1], 1, done + 1)
             on_step(done + 1, steps)
         self.history.append(self._measured(1, float(np.mean(losses[-len(stored) :])), began))
         return self.history[-1]
@@ -120,11 +121,7 @@ class Training:
         losses = []
         for done, batch in enumerate(self.corpus.batches(settings, rng)):
             losses.append(self._step(batch, (number - 1 - self._probed) * steps + done, rng))
-            if not math.isfinite(losses[-1]):
-                raise AlignError(
-                    f"the loss became {losses[-1]} in epoch {number}, step {done + 1}; the best tower so far is kept",
-                    "start again with a lower --learning-rate",
-                )
+            _check_finite(losses[-1], number, done + 1)
             on_step(done + 1, steps)
         self.history.append(self._measured(number, sum(losses) / len(losses), began))
         return self.history[-1]
@@ -241,6 +238,14 @@ def _stepped(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> float:
     nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], _CLIP)
     optimiser.step()
     return loss.item()
+
+
+def _check_finite(loss: float, epoch: int, step: int) -> None:
+    if not math.isfinite(loss):
+        raise AlignError(
+            f"the loss became {loss} in epoch {epoch}, step {step}; the best tower so far is kept",
+            "start again with a lower --learning-rate",
+        )
 
 
 def _schedule(done: float, warmup: float) -> float:

@@ -167,7 +167,8 @@ def save_tower(tower: Tower, folder: Path) -> None:
     from safetensors.torch import save
 
     halves = {
-        name: (value.half() if value.is_floating_point() else value).contiguous()
+        # The scale of a feature may lie beyond what 16 bits hold.
+        name: (value if name.startswith("norm.") or not value.is_floating_point() else value.half()).contiguous()
         for name, value in tower.state_dict().items()
     }
     _replace(folder / WEIGHTS, save(halves))
