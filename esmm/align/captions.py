@@ -33,7 +33,7 @@ def parts_of(record: "Record", names: Sequence[str]) -> list[str]:
     """Return what each field says in short: the last step of a path, the first sentence of a description."""
     values = [value_of(record.fields, name) for name in names]
     first = [value[0] if isinstance(value, list) and value else value for value in values]
-    return [_short(str(value)) for value in first if isinstance(value, (str, int, float)) and value != ""]
+    return [_short(str(value)) for value in first if isinstance(value, (str, int, float)) and str(value).strip()]
 
 
 def _short(value: str) -> str:

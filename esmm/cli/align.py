@@ -113,7 +113,7 @@ def _sources(catalogues: tuple[str, ...], given: dict[str, Any]) -> "list[tuple[
 
     paths = given["recipes"] or (RECIPE,)
     if len(paths) not in (1, len(catalogues)):
-        raise click.UsageError(f"{len(catalogues)} catalogues need one recipe or {len(catalogues)}, not {len(paths)}")
+        raise click.UsageError(f"{len(paths)} recipes for {len(catalogues)} catalogues: give one, or one for each")
     recipes = [load_recipe(path) for path in paths] * (len(catalogues) if len(paths) == 1 else 1)
     extra = tuple(map(Path, given["photos"]))
     made = []

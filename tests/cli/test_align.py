@@ -144,8 +144,11 @@ def test_wrong_things_are_one_sentence(
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ((SAMPLE, "-o", "t", "-r", "a.toml", "-r", "b.toml"), "1 catalogues need one recipe or 1, not 2"),
-        ((SAMPLE, SAMPLE, "-o", "t", "-r", "a", "-r", "b", "-r", "c"), "2 catalogues need one recipe or 2, not 3"),
+        ((SAMPLE, "-o", "t", "-r", "a.toml", "-r", "b.toml"), "2 recipes for 1 catalogues: give one, or one for each"),
+        (
+            (SAMPLE, SAMPLE, "-o", "t", "-r", "a", "-r", "b", "-r", "c"),
+            "3 recipes for 2 catalogues: give one, or one for each",
+        ),
         ((SAMPLE,), "Missing option '-o'"),
         (("-o", "t"), "Missing argument 'CATALOGUES...'"),
         ((SAMPLE, "-o", "t", "--loss", "hinge"), "'hinge' is not one of"),
