@@ -21,8 +21,8 @@ from benchmarks.common import DATA, ESCI, FASHION, DataSet, Judgements, interval
 from esmm.compress import compress, folders_of
 from esmm.encoders import Encoder, load_encoder
 from esmm.encoders.onnx import load_onnx, read_config
-from esmm.ingest.catalogue import Line, read
-from esmm.ingest.records import Record, record_of
+from esmm.ingest.catalogue import read
+from esmm.ingest.records import Record, fitting
 from esmm.ingest.vectors import VectorCache, content_key
 from esmm.paths import vector_cache_path
 from esmm.photos import Photos, decode
@@ -39,9 +39,7 @@ Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 @cache
 def records(data: DataSet) -> list[Record]:
     """Return the products of a data set."""
-    lines = (line for line in read(data.catalogue) if isinstance(line, Line))
-    made = (record_of(line.record, data.recipe, source=line.source, number=line.number) for line in lines)
-    return list(islice(made, PRODUCTS))
+    return list(islice(fitting(read(data.catalogue), data.recipe), PRODUCTS))
 
 
 @cache

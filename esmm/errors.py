@@ -6,6 +6,7 @@ EsmmError
 ├── PhotoError          one photo cannot be used; costs a product its photo vector, nothing else
 ├── EncoderError        an encoder cannot be loaded, or does not fit the index
 ├── AlignError          a photo encoder cannot be trained
+├── LearnError          judgements, clicks or a fusion cannot be used
 ├── QueryError          a query cannot be understood or built
 ├── ClusterError        the server was reached, or not, and something is wrong there
 │   ├── Unreachable     nothing answers
@@ -54,6 +55,10 @@ class EncoderError(EsmmError):
 
 class AlignError(EsmmError):
     """A photo encoder cannot be trained; the last good state is kept."""
+
+
+class LearnError(EsmmError):
+    """Judgements, clicks or a fusion cannot be used."""
 
 
 class QueryError(EsmmError):

@@ -1,6 +1,8 @@
 """Where esmm keeps things on this machine: data (nodes and their indices) and cache (what can be fetched again)."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -22,6 +24,19 @@ def make_folder(path: Path) -> Path:
         for folder in missing:
             folder.chmod(0o755)
     return path
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a path beside ``path`` to write to; it takes its place when all went well, and is removed when not."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        yield beside
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def is_root() -> bool:

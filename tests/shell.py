@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -38,7 +39,17 @@ Esmm = Callable[..., Outcome]
 State = Callable[[], dict[str, int]]
 
 
-def start(*args: object, folder: Path, **options: Any) -> "subprocess.Popen[bytes]":
-    """Start the real program in a folder."""
+def start(
+    *args: object, folder: Path, limits: Callable[[], None] | None = None, **options: Any
+) -> "subprocess.Popen[bytes]":
+    """Start the real program in a folder; `limits` are set in its process before it begins."""
+
+    def before() -> None:
+        # A shell that runs the tests in the background lets them ignore Ctrl-C, and a child inherits that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if limits:
+            limits()
+
     command = [sys.executable, "-m", "esmm", *map(str, args)]
-    return subprocess.Popen(command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, **options)
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=folder, env=env, preexec_fn=before, **options)  # noqa: PLW1509  # it takes no lock

@@ -10,6 +10,16 @@ LAYERS: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 1, "num_attent
 CLIP_DIMS = 12
 
 
+def backbone(file: Path, name: str = "mobilenet_v3_small") -> Path:
+    """A weights file of a torchvision model, drawn at random."""
+    import torch
+    from torchvision.models import get_model
+
+    torch.manual_seed(1)
+    torch.save(get_model(name, weights=None).state_dict(), file)
+    return file
+
+
 def save_tokenizer(folder: Path, length: int) -> None:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast

@@ -4,6 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from esmm.paths import whole
+
 if TYPE_CHECKING:
     from esmm.align.train import Training
 
@@ -60,6 +62,5 @@ def write_card(training: "Training", folder: Path) -> None:
         best=training.best.number,
         rows="\n".join(rows),
     )
-    beside = folder / f"{CARD}.part"
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(folder / CARD)
+    with whole(folder / CARD) as beside:
+        beside.write_text(text, encoding="utf-8")

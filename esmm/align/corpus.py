@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _BANK = 1024
 _NEIGHBOURS, _NEIGHBOUR_SAMPLE = 8, 1500
 _MOST_VALIDATION = 2000
+_FEW = 40  # a quarter of so few pairs is kept for validation: one or two would decide by chance
 # A catalogue of n pairs is drawn from in proportion to n ** 0.3, so that a small one is heard beside a large one
 # (as multilingual models draw languages: Conneau et al. 2020).
 _SMOOTHING = 0.3
@@ -51,8 +52,9 @@ class Corpus:
 
     def batches(self, settings: "Settings", rng: np.random.Generator) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
-        streams = [_shuffled(numbers, rng) for numbers in self._by_catalogue()]
-        shares = np.array([len(numbers) for numbers in self._by_catalogue()]) ** _SMOOTHING
+        catalogues = self._by_catalogue()
+        streams = [_shuffled(numbers, rng) for numbers in catalogues]
+        shares = np.array([len(numbers) for numbers in catalogues]) ** _SMOOTHING
         size = min(settings.batch, len(self.training))
         for _ in range(self.steps(settings.batch)):
             easy = max(1, round(size * (1 - settings.hard)))
@@ -65,8 +67,8 @@ class Corpus:
         """Return the numbers of captions drawn from all, to compare photos with beside those of the batch."""
         return rng.choice(len(self.texts), size=min(_BANK, len(self.texts)), replace=False)
 
-    def redrawn(self, pairs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return the number of a caption for each pair, drawn anew."""
+    def redrawn(self, pairs: "Sequence[int] | np.ndarray", rng: np.random.Generator) -> np.ndarray:
+        """Return the number of a caption for each pair, drawn at random."""
         return np.array([int(rng.choice(self._captions[pair])) for pair in pairs])
 
     def shown(self, pair: int) -> str:
@@ -82,7 +84,7 @@ class Corpus:
         return [self.training[where == number] for number in np.unique(where)]
 
     def _batch(self, drawn: list[int], size: int, rng: np.random.Generator) -> Batch:
-        captions = [int(rng.choice(self._captions[pair])) for pair in drawn]
+        captions = self.redrawn(drawn, rng).tolist()
         for number in rng.permutation(len(drawn)):
             if len(drawn) >= size:
                 break
@@ -112,7 +114,7 @@ class Corpus:
 
 def _split(count: int, settings: "Settings") -> tuple[np.ndarray, np.ndarray]:
     order = np.random.default_rng(settings.seed).permutation(count)
-    kept = min(max(2, round(count * settings.validation)), _MOST_VALIDATION)
+    kept = min(max(count // 4 if count < _FEW else _FEW // 4, round(count * settings.validation)), _MOST_VALIDATION)
     return np.sort(order[kept:]), np.sort(order[:kept])
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 _MARGIN = 0.2
 _NEVER = -1e4
 _SAME_SCALE = 15.0
+_KEPT_SCALE = 10.0
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,15 @@ def same_product(photos: torch.Tensor, scenes: torch.Tensor) -> torch.Tensor:
     right = torch.arange(len(photos), device=photos.device)
     logits = _SAME_SCALE * photos @ scenes.T
     return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
+
+
+def kept_neighbours(photos: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+    """Keep near what was near: cross-entropy of each photo's neighbours by ``photos`` against those by ``features``.
+
+    Both are unit rows of the same photos. What captions never speak of is kept so (Tung and Mori 2019 keep the cosines
+    themselves).
+    """
+    itself = torch.eye(len(photos), dtype=torch.bool, device=photos.device)
+    now = (_KEPT_SCALE * photos @ photos.T).masked_fill(itself, _NEVER)
+    before = (_KEPT_SCALE * features @ features.T).masked_fill(itself, _NEVER)
+    return functional.kl_div(now.log_softmax(1), before.softmax(1), reduction="batchmean")

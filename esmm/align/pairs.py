@@ -12,8 +12,8 @@ from esmm.align.augment import ground_of
 from esmm.align.captions import Captioner, caption_fields, parts_of
 from esmm.encoders.pixels import fitted
 from esmm.errors import AlignError, PhotoError
-from esmm.ingest.catalogue import Line, read
-from esmm.ingest.records import BadRecord, Record, record_of
+from esmm.ingest.catalogue import read
+from esmm.ingest.records import fitting
 from esmm.photos import Photos, decode, shown
 
 if TYPE_CHECKING:
@@ -107,22 +107,13 @@ def _one_catalogue(source: "Source", recipe: "Recipe", file: Any, *, side: int, 
 
 def _wanted(source: "Source", recipe: "Recipe", names: list[str], found: _Found) -> Iterator[tuple[list[str], str]]:
     """Yield the caption parts and the reference of each photo; count the products that lack one or the other."""
-    for record in _records(source, recipe):
+    for record in fitting(read(source.catalogue, stdin=source.stdin), recipe):
         parts = parts_of(record, names)
         if not parts or not record.photos:
             found.lacking += 1
             continue
         for photo in record.photos:
             yield parts, photo
-
-
-def _records(source: "Source", recipe: "Recipe") -> Iterator[Record]:
-    for line in read(source.catalogue, stdin=source.stdin):
-        if isinstance(line, Line):
-            try:
-                yield record_of(line.record, recipe, source=line.source, number=line.number)
-            except BadRecord:
-                continue  # esmm ingest lists them
 
 
 def _keep(pair: tuple[list[str], str], made: Any, file: Any, found: _Found) -> None:

@@ -1,13 +1,13 @@
 """What a training came to, to look at: a PNG of its curves, and one HTML page that needs nothing beside it."""
 
 from base64 import b64encode
-from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esmm.errors import AlignError
+from esmm.paths import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence, Sized
@@ -224,13 +224,10 @@ def _mark_best(axes: "Axes", history: "Sequence[Epoch]", look: _Look) -> None:
 
 def _replace(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
-    beside = path.with_name(path.name + ".part")
     try:
-        beside.write_bytes(data)
-        beside.replace(path)
+        with whole(path) as beside:
+            beside.write_bytes(data)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise AlignError(
             f"{path} cannot be written: {error.strerror}", "free some space, or name another folder"
         ) from error

@@ -22,6 +22,7 @@ from esmm.encoders.backbone import load_backbone
 from esmm.encoders.resolve import tower_folder
 from esmm.encoders.tower import Tower, TowerConfig, load_tower, save_tower
 from esmm.errors import AlignError
+from esmm.paths import whole
 
 if TYPE_CHECKING:
     from esmm.align.measures import Epoch
@@ -70,7 +71,7 @@ def align(job: Job, watch: Watch = Watch()) -> "list[Epoch]":  # it is immutable
     with workplace(job):
         state = _checkpoint(job)
         if state is None:
-            _replace(job.folder / _ORIGIN, json.dumps(_origin(job), indent=1))
+            _write(job.folder / _ORIGIN, _origin(job))
         training = prepared(job, state, watch)
         _trained(training, job.folder, watch)
     return training.history
@@ -134,7 +135,7 @@ def _trained(training: Training, folder: Path, watch: Watch) -> None:
         if training.best is training.history[-1]:
             save_tower(training.tower, folder)
         training.save(folder / CHECKPOINT)
-        _replace(folder / METRICS, json.dumps([epoch.as_json() for epoch in training.history], indent=1))
+        _write(folder / METRICS, [epoch.as_json() for epoch in training.history])
         write_curves(training.history, folder / CURVES)
     best = load_tower(folder)
     training.tower.load_state_dict(best.state_dict())
@@ -244,10 +245,9 @@ def _jpeg(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+def _write(path: Path, value: Any) -> None:
+    with whole(path) as beside:
+        beside.write_text(json.dumps(value, indent=1), encoding="utf-8")
 
 
 def _is_full(error: RuntimeError) -> bool:

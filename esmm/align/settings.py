@@ -1,4 +1,4 @@
-"""What can be set about a training, with the defaults that the shipped tower was trained with."""
+"""What can be set about a training. The shipped tower took more time than these defaults: benchmarks/tower.py."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -16,7 +16,8 @@ class Settings:
     before the epochs. ``learning_rate`` is the projection's highest; the backbone learns at ``backbone_rate`` times it.
     ``warmup`` is the share of all steps in which the rate rises. ``hard`` is the share of a batch drawn among the BM25
     neighbours of the rest of it. ``scenes`` weighs the loss between a photo and the same product in a made-up scene (0
-    leaves it out). ``patience`` is how many epochs without gain end the training.
+    leaves it out), ``keep`` the one that keeps photos near each other in the probe which the backbone had near.
+    ``patience`` is how many epochs without gain end the training.
     """
 
     train: Part = "all"
@@ -32,6 +33,7 @@ class Settings:
     warmup: float = 0.1
     hard: float = 0.25
     scenes: float = 0.25
+    keep: float = 1.0
     validation: float = 0.05
     patience: int = 4
     seed: int = 1

@@ -13,12 +13,13 @@ from torch import nn
 
 from esmm.align.augment import as_floats, catalogue_view, scene_view
 from esmm.align.corpus import Batch, Corpus
-from esmm.align.losses import LOSSES, Comparison, same_product
+from esmm.align.losses import LOSSES, Comparison, kept_neighbours, same_product
 from esmm.align.measures import Epoch, both_ways
 from esmm.align.settings import Settings
 from esmm.encoders.backbone import standardised
 from esmm.encoders.tower import Tower
 from esmm.errors import AlignError
+from esmm.paths import whole
 
 CHECKPOINT = "checkpoint.pt"
 _CLIP = 5.0  # a gradient longer than this is cut to it
@@ -60,8 +61,8 @@ class Training:
 
     @property
     def best(self) -> Epoch:
-        """The epoch with the highest validation score."""
-        return max(self.history, key=lambda epoch: epoch.score)
+        """The epoch with the highest validation score; of equal ones the first that was trained."""
+        return max(self.history, key=lambda epoch: (epoch.score, epoch.number > 0))
 
     @property
     def _probed(self) -> int:
@@ -104,8 +105,11 @@ class Training:
             optimiser.param_groups[0]["lr"] = _PROBE_RATE * _schedule(done / steps, self.settings.warmup)
             drawn = [stored[number] for number in rng.integers(len(stored), size=_PROBE_BATCHES)]
             photos, scenes, captions = _joined(drawn, [self.corpus.redrawn(one.pairs, rng) for one in drawn])
-            seen = self.tower.project(torch.cat([photos, scenes]).to(self._device))
-            losses.append(_stepped(optimiser, self._loss(seen[: len(photos)], seen[len(photos) :], captions, rng)))
+            features = torch.cat([photos, scenes]).to(self._device)
+            seen = self.tower.project(features)
+            loss = self._loss(seen[: len(photos)], seen[len(photos) :], captions, rng)
+            loss = loss + self.settings.keep * kept_neighbours(seen, self.tower.own(features))
+            losses.append(_stepped(optimiser, loss))
             _check_finite(losses[-1], 1, done + 1)
             on_step(done + 1, steps)
         self.history.append(self._measured(1, float(np.mean(losses[-len(stored) :])), began))
@@ -138,18 +142,15 @@ class Training:
 
     def save(self, path: Path) -> None:
         """Write all that a resumed training needs, whole or not at all."""
-        beside = path.with_name(path.name + ".part")
-        torch.save(
-            {
-                "settings": self.settings.as_json(),
-                "history": [epoch.as_json() for epoch in self.history],
-                "tower": self.tower.state_dict(),
-                "scale": self._log_scale.detach(),
-                "optimiser": self._optimiser.state_dict(),
-            },
-            beside,
-        )
-        beside.replace(path)
+        state = {
+            "settings": self.settings.as_json(),
+            "history": [epoch.as_json() for epoch in self.history],
+            "tower": self.tower.state_dict(),
+            "scale": self._log_scale.detach(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+        with whole(path) as beside:
+            torch.save(state, beside)
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`save` wrote."""

@@ -30,6 +30,7 @@ _HELP = {
     "weight_decay": "Decay of the weights (AdamW).",
     "warmup": "Share of the steps in which the rate rises.",
     "hard": "Share of a batch that BM25 finds near to the rest of it.",
+    "keep": "Weight of keeping photos near each other, in the probe, that the backbone had near.",
     "scenes": "Weight of finding a product in a made-up scene; 0 leaves scenes out.",
     "validation": "Share of the pairs kept for validation.",
     "patience": "Epochs without gain that end the training.",

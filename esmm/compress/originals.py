@@ -3,19 +3,18 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 
 from esmm.encoders import load_encoder
-from esmm.encoders.backbone import load_backbone, normalised
+from esmm.encoders.backbone import normalised
 from esmm.encoders.base import Encoder
 from esmm.encoders.onnx import CONFIG, OnnxConfig
-from esmm.encoders.resolve import tower_folder
 from esmm.encoders.sentence import SentenceEncoder
-from esmm.encoders.tower import load_tower
-from esmm.encoders.vision import SIDE
+from esmm.encoders.tower import TowerEncoder
+from esmm.encoders.vision import SIDE, VisionEncoder
 from esmm.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -102,10 +101,9 @@ def original(vector: "VectorField") -> Original:
     encoder = load_encoder(vector.model_copy(update=bare), device="cpu")
     if isinstance(encoder, SentenceEncoder):
         return _text(encoder)
-    if folder := tower_folder(vector.model):
-        tower = load_tower(folder)
-        return _photo(encoder, tower, tower.config.side, "fitted")
-    return _photo(encoder, load_backbone(vector.model, vector.weights_path)[0], SIDE, "stretched")
+    if isinstance(encoder, TowerEncoder):
+        return _photo(encoder, encoder.tower, encoder.tower.config.side, "fitted")
+    return _photo(encoder, cast("VisionEncoder", encoder).model, SIDE, "stretched")
 
 
 def _text(encoder: SentenceEncoder) -> Original:

@@ -36,17 +36,13 @@ def shipped_samples() -> Samples:
 
 def gather(catalogue: str, recipe: "Recipe") -> Samples:
     """Return texts and photos of products drawn evenly from a catalogue. Raises CatalogueError if it has none."""
-    from esmm.ingest.catalogue import Line, read
+    from esmm.ingest.catalogue import read
     from esmm.ingest.load import Sample
-    from esmm.ingest.records import BadRecord, record_of
+    from esmm.ingest.records import fitting
 
     drawn = Sample(_PRODUCTS)
-    for line in read(catalogue):
-        if isinstance(line, Line):
-            try:
-                drawn.offer(record_of(line.record, recipe, source=line.source, number=line.number))
-            except BadRecord:
-                continue
+    for record in fitting(read(catalogue), recipe):
+        drawn.offer(record)
     prefix = recipe.text.passage_prefix if recipe.text else ""
     texts = [prefix + text for record in drawn.records for _, text in record.passages]
     photos = _photos([ref for record in drawn.records for ref in record.photos], catalogue, recipe)

@@ -72,8 +72,20 @@ def standardised(photos: Any) -> Any:
     """Bring floats between 0 and 1 (photos x 3 x height x width) to the scale of torchvision's training."""
     import torch
 
-    mean, std = (torch.tensor(values, device=photos.device).view(1, 3, 1, 1) for values in (_MEAN, _STD))
+    mean, std = _scale(photos)
     return ((photos - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def as_seen(pixels: Any) -> Any:
+    """Undo :func:`standardised`: floats between 0 and 1."""
+    mean, std = _scale(pixels)
+    return pixels * std + mean
+
+
+def _scale(photos: Any) -> Any:
+    import torch
+
+    return (torch.tensor(values, device=photos.device).view(1, 3, 1, 1) for values in (_MEAN, _STD))
 
 
 def _filled(name: str, state: dict[str, Any], source: str) -> Any:

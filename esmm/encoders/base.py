@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.float32]
 
+# No token is longer on average, so cutting a text here loses nothing and spares tokenising a megabyte.
+CHARACTERS_PER_TOKEN = 16
 Modality = Literal["text", "photo"]
 Role = Literal["query", "passage"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esmm.encoders.base import Encoder, EncoderInfo, Modality
+from esmm.encoders.base import CHARACTERS_PER_TOKEN, Encoder, EncoderInfo, Modality
 from esmm.encoders.resolve import digest, find_model, revision_of, tower_folder
 from esmm.errors import EncoderError
 from esmm.paths import cache_dir
@@ -27,7 +27,6 @@ CONFIG, GRAPH, TOKENIZER = "onnx.json", "model.onnx", "tokenizer.json"
 WEIGHTS_ONLY = "weights"
 # Batches as large as a core's cache: larger ones are slower on one thread and no faster on two.
 _TOKENS, _PHOTOS = 512, 8
-_CHARACTERS_PER_TOKEN = 16  # no token is longer on average, so cutting a long text here loses nothing
 _REMEDY = "name a folder that esmm compress wrote"
 
 
@@ -123,7 +122,7 @@ class OnnxTextEncoder:
         """Return one row of length 1 for each item: float32, shape (len(items), dims)."""
         import numpy as np
 
-        longest = self._config.max_length * _CHARACTERS_PER_TOKEN
+        longest = self._config.max_length * CHARACTERS_PER_TOKEN
         tokens = [found.ids for found in self._tokenizer.encode_batch([str(item)[:longest] for item in items])]
         rows: Matrix = np.empty((len(items), self.info.dims), dtype=np.float32)
         for batch in batches([len(ids) for ids in tokens]):

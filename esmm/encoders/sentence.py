@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esmm.encoders.base import EncoderInfo, Modality
+from esmm.encoders.base import CHARACTERS_PER_TOKEN, EncoderInfo, Modality
 from esmm.encoders.resolve import find_model, revision_of
 from esmm.errors import EncoderError
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from esmm.encoders.base import Matrix
 
-# No token is longer than this on average, so cutting here loses nothing and spares tokenising a megabyte.
-_CHARACTERS_PER_TOKEN = 16
 _REMEDY = "the folder must hold what SentenceTransformer.save wrote"
 
 
@@ -36,7 +34,7 @@ class SentenceEncoder:
 
     def encode(self, items: "Sequence[str] | Sequence[Image]") -> "Matrix":
         """Return one row of length 1 for each item: float32, shape (len(items), dims)."""
-        longest = (self.model.max_seq_length or 512) * _CHARACTERS_PER_TOKEN
+        longest = (self.model.max_seq_length or 512) * CHARACTERS_PER_TOKEN
         cut: list[Any] = [item[:longest] if isinstance(item, str) else item for item in items]
         matrix: Matrix = self.model.encode(
             cut, batch_size=self._batch, show_progress_bar=False, normalize_embeddings=True, convert_to_numpy=True

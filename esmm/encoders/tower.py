@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from esmm.encoders.backbone import empty_backbone, normalised
+from esmm.encoders.backbone import as_seen, empty_backbone, normalised
 from esmm.encoders.base import EncoderInfo
+from esmm.encoders.palette import Palette
 from esmm.encoders.pixels import fitted
 from esmm.encoders.resolve import TOWER_CONFIG, digest
 from esmm.errors import EncoderError
+from esmm.paths import whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "tower.safetensors"
 _BATCH = 32
+FORMAT = 2  # 1 had no palette
 _REMEDY = "name a folder that esmm align wrote"
 
 
@@ -45,21 +48,24 @@ class TowerConfig:
     dims: int
     text: str
     space: str
-    format: int = 1
+    format: int = FORMAT
 
 
 class Tower(nn.Module):
-    """A backbone and a projection that also sees the backbone's early stages.
+    """A backbone and a projection that also sees the backbone's early stages and the colours themselves.
 
-    The last layer of a classifier has forgotten colour. So the projection takes the mean over the photo of each stage
-    (a stage ends where the picture gets smaller), the maximum of the last one, and the classifier's own features.
+    The last layer of a classifier has forgotten colour. So the projection takes the photo's palette, the mean over the
+    photo of each stage (a stage ends where the picture gets smaller), the maximum of the last one, and the classifier's
+    own features.
     """
 
     def __init__(self, config: TowerConfig, backbone: nn.Module | None = None) -> None:
         super().__init__()
         self.config = config
         self.backbone = backbone if backbone is not None else empty_backbone(config.backbone)
+        self.palette = Palette()
         self._seen: dict[str, torch.Tensor] = {}
+        self._own = 0
         names = _stages(self.backbone)
         for name in names:
             self.backbone.get_submodule(name).register_forward_hook(self._keep(name, last=name == names[-1]))
@@ -90,7 +96,13 @@ class Tower(nn.Module):
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return what the projection takes: float, shape (photos, width)."""
         final = self.backbone(pixels)
-        return torch.cat([*self._seen.values(), final], dim=1)
+        self._own = final.shape[1]
+        return torch.cat([self.palette(as_seen(pixels)), *self._seen.values(), final], dim=1)
+
+    def own(self, features: torch.Tensor) -> torch.Tensor:
+        """Return what of the features is the classifier's own, around its mean: unit rows."""
+        middle = self.norm.state_dict()["running_mean"]
+        return nn.functional.normalize((features.float() - middle)[:, -self._own :], dim=1)
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
         """Bring features into the text encoder's space: unit rows, shape (photos, dims)."""
@@ -127,9 +139,9 @@ class TowerEncoder:
     """A trained tower as a photo encoder."""
 
     def __init__(self, folder: Path, *, device: str = "cpu") -> None:
-        self._tower = load_tower(folder).to(device)
+        self.tower = load_tower(folder).to(device)
         self._device = device
-        config = self._tower.config
+        config = self.tower.config
         revision = digest([(folder / WEIGHTS).read_bytes(), (folder / TOWER_CONFIG).read_bytes()])
         self.info = EncoderInfo(config.name, revision, config.dims, config.space, ("photo",))
 
@@ -141,8 +153,8 @@ class TowerEncoder:
         with torch.inference_mode():
             for start in range(0, len(items), _BATCH):
                 photos: Any = items[start : start + _BATCH]
-                pixels = np.stack([fitted(photo, self._tower.config.side) for photo in photos])
-                rows.append(self._tower(normalised(pixels).to(self._device)).cpu().numpy())
+                pixels = np.stack([fitted(photo, self.tower.config.side) for photo in photos])
+                rows.append(self.tower(normalised(pixels).to(self._device)).cpu().numpy())
         return np.concatenate(rows)
 
 
@@ -171,23 +183,25 @@ def save_tower(tower: Tower, folder: Path) -> None:
         name: (value if name.startswith("norm.") or not value.is_floating_point() else value.half()).contiguous()
         for name, value in tower.state_dict().items()
     }
-    _replace(folder / WEIGHTS, save(halves))
-    _replace(folder / TOWER_CONFIG, (json.dumps(asdict(tower.config), indent=2) + "\n").encode())
+    with whole(folder / WEIGHTS) as beside:
+        beside.write_bytes(save(halves))
+    with whole(folder / TOWER_CONFIG) as beside:
+        beside.write_text(json.dumps(asdict(tower.config), indent=2) + "\n", encoding="utf-8")
 
 
 def read_config(folder: Path) -> TowerConfig:
     """Read what a tower is built of. Raises EncoderError."""
     try:
         raw = json.loads((folder / TOWER_CONFIG).read_text(encoding="utf-8"))
-        return TowerConfig(**{field.name: raw[field.name] for field in fields(TowerConfig)})
+        config = TowerConfig(**{field.name: raw[field.name] for field in fields(TowerConfig)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EncoderError(f"{folder / TOWER_CONFIG} is no description of a tower: {error!r}", _REMEDY) from None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(data)
-    beside.replace(path)
+    if config.format != FORMAT:
+        raise EncoderError(
+            f"{folder} is a tower of format {config.format}, and this esmm reads format {FORMAT}",
+            "train it again with esmm align",
+        )
+    return config
 
 
 def _stages(backbone: nn.Module) -> list[str]:

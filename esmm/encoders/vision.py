@@ -26,10 +26,10 @@ class VisionEncoder:
         import torch
 
         model, revision = load_backbone(name, weights)
-        self._model = model.to(device)
+        self.model = model.to(device)
         self._device, self._batch = device, batch
         with torch.inference_mode():
-            dims = int(self._model(torch.zeros(1, 3, SIDE, SIDE, device=device)).shape[1])
+            dims = int(self.model(torch.zeros(1, 3, SIDE, SIDE, device=device)).shape[1])
         identity = f"torchvision/{name}"
         self.info = EncoderInfo(identity, revision, dims, f"{identity}@{revision}", ("photo",))
 
@@ -43,6 +43,6 @@ class VisionEncoder:
             for start in range(0, len(items), self._batch):
                 photos: Any = items[start : start + self._batch]
                 pixels = np.stack([stretched(photo, SIDE) for photo in photos])
-                features = self._model(normalised(pixels).to(self._device))
+                features = self.model(normalised(pixels).to(self._device))
                 rows.append(torch.nn.functional.normalize(features.float(), dim=1).cpu().numpy())
         return np.concatenate(rows)

@@ -108,12 +108,18 @@ def encode(batch: Batch, encoders: "Mapping[str, Encoder]", cache: VectorCache, 
 
 def outgoing(batch: Batch, fields: Mapping[str, str], *, packed: bool) -> list[Outgoing]:
     """Turn an encoded batch into bulk lines; ``fields`` names the vector field of each clause."""
-    made = []
+    return [
+        Outgoing(record, bulk_lines(record, vectors, packed=packed), tuple(vectors))
+        for record, vectors in stored(batch, fields)
+    ]
+
+
+def stored(batch: Batch, fields: Mapping[str, str]) -> "Iterator[tuple[Record, dict[str, NDArray[np.float32]]]]":
+    """Yield each record of an encoded batch with its vectors by field, as an index holds them."""
     for number, record in enumerate(batch.records):
         vectors = {}
         for clause, wanted in batch.wanted.items():
             parts = [(weight, batch.known[clause][key]) for weight, key in wanted[number] if key in batch.known[clause]]
             if (vector := weighted_mean(parts)) is not None:
                 vectors[fields[clause]] = vector
-        made.append(Outgoing(record, bulk_lines(record, vectors, packed=packed), tuple(vectors)))
-    return made
+        yield record, vectors

@@ -1,9 +1,11 @@
 """A checked product: a catalogue line whose fields fit the recipe."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from esmm.ingest.lines import Line, Rejected
 
 if TYPE_CHECKING:
     from esmm.recipe import Recipe
@@ -54,6 +56,16 @@ def record_of(raw: dict[str, Any], recipe: "Recipe", *, source: str, number: int
         if name in fields:
             fields[name] = _without_inline(fields[name])
     return Record(identity, fields, _passages(fields, recipe), photos, source, number)
+
+
+def fitting(lines: Iterable[Line | Rejected], recipe: "Recipe") -> Iterator[Record]:
+    """Yield the products of a catalogue that fit the recipe; the others are left out (``esmm ingest`` lists them)."""
+    for line in lines:
+        if isinstance(line, Line):
+            try:
+                yield record_of(line.record, recipe, source=line.source, number=line.number)
+            except BadRecord:
+                continue
 
 
 def value_of(fields: dict[str, Any], name: str) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from esmm.errors import NodeError
+from esmm.paths import whole
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,5 @@ def load(folder: Path) -> Remembered | None:
 def save(folder: Path, remembered: Remembered) -> None:
     """Write what ``folder`` shall remember, whole or not at all."""
     text = json.dumps({**asdict(remembered.node), "mark": remembered.mark}, default=str, indent=1)
-    part = folder / "node.json.part"
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(folder / "node.json")
+    with whole(folder / "node.json") as part:
+        part.write_text(text + "\n", encoding="utf-8")

@@ -1,11 +1,10 @@
 """The page of a training as people see it: in a real browser, narrow and wide, light and dark, without network."""
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from looking import Seen, look_for
 from selenium.webdriver import Chrome
 from training import example, history
 
@@ -33,33 +32,8 @@ return {
 CURVES = [(False, "light"), (False, "dark"), (True, "light"), (True, "dark")]  # narrow or not, and the scheme
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A page once it is loaded: facts about its layout, complaints of the console, and addresses it asked for."""
-
-    facts: dict[str, Any]
-    console: list[dict[str, Any]]
-    asked: set[str]
-
-
-def log(chromium: Chrome, kind: str) -> list[dict[str, Any]]:
-    """Return what was logged since the last call."""
-    entries: list[dict[str, Any]] = chromium.get_log(kind)  # type: ignore[no-untyped-call]
-    return entries
-
-
-def look(chromium: Chrome, path: Path, *, width: int = 1280, scheme: str = "light", media: str = "screen") -> Seen:
-    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    wanted = {"media": media, "features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
-    for kind in ("browser", "performance"):
-        log(chromium, kind)
-    chromium.get(path.as_uri())
-    facts = chromium.execute_script(FACTS)
-    events = [json.loads(entry["message"])["message"] for entry in log(chromium, "performance")]
-    asked = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
-    return Seen(facts, log(chromium, "browser"), {url for url in asked if not url.startswith("data:")})
+def look(chromium: Chrome, path: Path, **screen: Any) -> Seen:
+    return look_for(FACTS, chromium, path, **screen)
 
 
 @pytest.fixture(scope="module")

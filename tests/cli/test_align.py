@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tiny_models
 import torch
 from shell import ROOT, Esmm, start
 
@@ -28,12 +29,7 @@ SMALL = ("--backbone", BACKBONE, "--weights", "w.pth", "--side", 32, "--hidden",
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from torchvision import models
-
-    file = tmp_path_factory.mktemp("weights") / "w.pth"
-    torch.manual_seed(1)
-    torch.save(models.get_model(BACKBONE, weights=None).state_dict(), file)
-    return file
+    return tiny_models.backbone(tmp_path_factory.mktemp("weights") / "w.pth", BACKBONE)
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_a_full_disk_leaves_nothing(folder: Path) -> None:
 
     pipe = subprocess.PIPE
     command = ("compress", "--text-only", "--out", "b")
-    process = start(*command, folder=folder, stdout=pipe, stderr=pipe, preexec_fn=little_room)
+    process = start(*command, folder=folder, stdout=pipe, stderr=pipe, limits=little_room)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "esmm: b/text cannot be written: File too large\n  hint: name a folder on a disk with room" in err.decode()

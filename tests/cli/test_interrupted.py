@@ -22,7 +22,7 @@ def test_load_that_is_stopped(
     (shop_folder / "esmm.toml").write_text(text, encoding="utf-8")
     assert esmm("ingest", "catalog.jsonl").code == 0
     shop.write(shop_folder / "catalog.jsonl", shop.products(COUNT))
-    slow = wire.NthBulk(lambda _: time.sleep(0.4), *range(1, 100))
+    slow = wire.NthBulk(lambda _: time.sleep(1.0), *range(1, 100))
     with wire.proxy(server_url, slow) as url:
         pipe = subprocess.PIPE
         process = start("ingest", "catalog.jsonl", "--url", url, folder=shop_folder, stdout=pipe, stderr=pipe)

@@ -17,6 +17,7 @@ from esmm.encoders.tower import Tower, TowerConfig, save_tower
 from esmm.errors import EncoderError
 from esmm.ingest.load import Server, Source, load
 from esmm.ingest.vectors import VectorCache
+from esmm.query.fusion import Window
 from esmm.query.search import Ask, Searcher
 from esmm.recipe import Recipe, parse
 
@@ -48,7 +49,10 @@ def searcher(recipe: Recipe, source: Source, server: Server, cache: Path) -> Sea
     assert not faults
     with VectorCache(cache) as known:
         load(source, recipe, server, encoders=encoders, cache=known)
-    return Searcher(server.client, recipe, server.can)
+    made = Searcher(server.client, recipe, server.can)
+    # Cosines of a tower that has learned nothing may all be negative.
+    made.fusion = replace(made.fusion, windows={"text_to_image": Window(-1.0, 1.0)})
+    return made
 
 
 def test_words_and_photos_by_compressed_encoders(

@@ -1,11 +1,11 @@
 """A tower that esmm align trained, as image.model: words find products by their photos."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
+import tiny_models
 from elasticsearch import Elasticsearch
-from torchvision import models
 
 from esmm.align.run import Job, align
 from esmm.align.settings import Settings
@@ -15,6 +15,7 @@ from esmm.encoders.tower import TowerEncoder
 from esmm.index_meta import meta_of
 from esmm.ingest.load import Server, Source, load
 from esmm.ingest.vectors import VectorCache
+from esmm.query.fusion import Window
 from esmm.query.search import Ask, Searcher
 from esmm.recipe import parse
 
@@ -40,12 +41,11 @@ NO_WORD = "zzyzx"  # no product says it, so that its hits are found by vectors a
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
     """A tower trained for one short epoch, on a backbone with random weights."""
-    torch.manual_seed(1)
-    torch.save(models.get_model(BACKBONE, weights=None).state_dict(), tmp_path / "w.pth")
+    weights = tiny_models.backbone(tmp_path / "w.pth", BACKBONE)
     settings = Settings(epochs=1, probe=0, batch=16, side=32, hidden=16)
     recipe = parse(RECIPE.format(alias="none", analyzer="standard", tower="digest-8"), source="esmm.toml")
     sources = [(Source(str(SAMPLE)), recipe)]
-    align(Job(sources, tmp_path / "tower", settings, backbone=BACKBONE, weights=tmp_path / "w.pth", limit=COUNT))
+    align(Job(sources, tmp_path / "tower", settings, backbone=BACKBONE, weights=weights, limit=COUNT))
     return tmp_path / "tower"
 
 
@@ -61,7 +61,10 @@ def test_words_find_products_by_their_photos(
     noted = meta_of(client, alias)["clauses"]["image"]["encoder"]
     assert (noted["id"], noted["revision"]) == ("tower", TowerEncoder(trained).info.revision)
 
-    hits = Searcher(client, recipe, can, device="cpu").search(Ask(NO_WORD, size=5)).hits
+    searcher = Searcher(client, recipe, can, device="cpu")
+    # Cosines of a tower that has learned next to nothing may all be negative.
+    searcher.fusion = replace(searcher.fusion, windows={"text_to_image": Window(-1.0, 1.0)})
+    hits = searcher.search(Ask(NO_WORD, size=5)).hits
     assert len(hits) == 5
     by_photo = [part for hit in hits for part in hit.parts if part.clause == "text_to_image"]
     assert by_photo
@@ -73,4 +76,4 @@ def test_words_find_products_by_their_photos(
         stored = client.search(
             index=alias, query={"ids": {"values": [product]}}, fields=[{"field": "image_vector"}], source=False
         )["hits"]["hits"][0]["fields"]["image_vector"]
-        assert cosine == pytest.approx(max(float(words @ stored), 0), abs=2e-3)
+        assert cosine == pytest.approx(float(words @ stored), abs=2e-3)

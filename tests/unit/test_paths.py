@@ -39,3 +39,15 @@ def test_the_vector_cache_lies_in_the_cache_unless_named(monkeypatch: pytest.Mon
     assert paths.vector_cache_path() == tmp_path / "vectors.sqlite"
     monkeypatch.setenv("ESMM_VECTORS", "~/v.sqlite")
     assert paths.vector_cache_path() == Path.home() / "v.sqlite"
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    with paths.whole(file) as beside:
+        beside.write_text("first")
+        assert not file.exists()
+    with pytest.raises(RuntimeError), paths.whole(file) as beside:
+        beside.write_text("half of the sec")
+        raise RuntimeError
+    assert file.read_text() == "first"
+    assert [found.name for found in tmp_path.iterdir()] == ["a.json"]

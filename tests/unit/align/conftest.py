@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_models
 import torch
 
 from esmm.align.run import Job
@@ -42,12 +43,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights file drawn at random."""
-    from torchvision import models
-
-    file = tmp_path_factory.mktemp("weights") / f"{BACKBONE}.pth"
-    torch.manual_seed(1)
-    torch.save(models.get_model(BACKBONE, weights=None).state_dict(), file)
-    return file
+    return tiny_models.backbone(tmp_path_factory.mktemp("weights") / f"{BACKBONE}.pth", BACKBONE)
 
 
 @pytest.fixture(scope="session")

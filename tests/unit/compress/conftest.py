@@ -29,10 +29,4 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of mobilenet_v3_small, drawn at random."""
-    import torch
-    from torchvision.models import get_model
-
-    torch.manual_seed(1)
-    file = tmp_path_factory.mktemp("weights") / "small.pth"
-    torch.save(get_model("mobilenet_v3_small", weights=None).state_dict(), file)
-    return file
+    return tiny_models.backbone(tmp_path_factory.mktemp("weights") / "small.pth")
