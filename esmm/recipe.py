@@ -7,6 +7,7 @@ every fault is reported at once, with its line.
 import os
 import re
 import tomllib
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -144,6 +145,42 @@ class FusionWeights(_Part):
     saturation: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
+class DeclaredClause(_Part):
+    """More evidence, learned like the other clauses: exactly one of ``match``, ``phrase``, ``number`` and ``date``.
+
+    ``match`` scores the words in some fields of their own, ``phrase`` the words in their order (``slop`` apart) in one
+    field, ``number`` a value (popularity; higher is better, one below 0 is none), ``date`` how new a product is (it
+    halves every ``half_life``). It scores the candidates of the other clauses and adds none. ``weight`` counts until it
+    is tuned.
+    """
+
+    match: tuple[str, ...] = ()
+    phrase: str | None = None
+    slop: Annotated[int, Field(ge=0, le=100)] = 0
+    number: str | None = None
+    date: str | None = None
+    half_life: Annotated[str, Field(pattern=r"^[1-9][0-9]*[dhm]$")] = "90d"
+    weight: Weight = 0.0
+    saturation: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> "DeclaredClause":
+        if sum(map(bool, (self.match, self.phrase, self.number, self.date))) != 1:
+            raise ValueError("names exactly one of match, phrase, number and date")
+        return self
+
+    @property
+    def reads(self) -> dict[str, tuple[FieldType, ...]]:
+        """The fields it reads, each with the types that they may have."""
+        words: tuple[FieldType, ...] = ("text", "keyword")
+        others: dict[str | None, tuple[FieldType, ...]] = {
+            self.phrase: ("text",),
+            self.number: ("long", "double"),
+            self.date: ("date",),
+        }
+        return {**dict.fromkeys(self.match, words), **{name: types for name, types in others.items() if name}}
+
+
 class Recipe(_Part):
     """A whole recipe. ``source`` names the file it came from."""
 
@@ -153,6 +190,9 @@ class Recipe(_Part):
     image: ImageVector | None = None
     search: Search = Search()
     fusion: FusionWeights = FusionWeights()
+    clauses: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], DeclaredClause] = Field(
+        default_factory=dict
+    )
     _source: str = PrivateAttr(default="recipe")
     _text: str = PrivateAttr(default="")
 
@@ -229,7 +269,7 @@ def _filled_in(place: str) -> Path:
 
 
 def _sentence(fault: dict[str, Any]) -> str:
-    where = ".".join(str(part) for part in fault["loc"]) or "recipe"
+    where = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "recipe"
     if fault["type"] == "extra_forbidden":
         return f"{where} is no setting"
     if fault["type"] == "missing":
@@ -262,4 +302,19 @@ def _cross_faults(raw: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
         for part, name in vectors.items()
         if name in fields
     ]
-    return found
+    return found + list(_clause_faults(raw.get("clauses"), types))
+
+
+def _clause_faults(declared: Any, types: dict[str, FieldType | None]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Find declared clauses whose name is esmm's own, and those that read what is no field or of another type."""
+    for name, given in declared.items() if isinstance(declared, dict) else ():
+        if name in (*FusionWeights.model_fields, "tier"):
+            yield ("clauses", name), f"clauses.{name}: esmm has a clause {name} of its own"
+        try:
+            reads = DeclaredClause.model_validate(given).reads
+        except ValidationError:
+            continue  # told beside it
+        for read, wanted in reads.items():
+            if (found := types.get(read)) not in wanted:
+                told = "is no field of the recipe" if read not in types else f"is of type {found}"
+                yield ("clauses", name), f"clauses.{name}: {read} {told}; it needs {' or '.join(wanted)}"

@@ -36,7 +36,7 @@ def render_text(relative: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["tojson"] = _as_json
+    environment.filters["tojson"] = as_json
     try:
         return environment.get_template(relative).render(**values)
     except jinja2.TemplateSyntaxError as error:
@@ -46,9 +46,12 @@ def render_text(relative: str, **values: Any) -> str:
         raise EsmmError(f"template {shipped(relative)}: {error.message}", "mend the template") from None
 
 
-def _as_json(value: Any) -> str:
-    """Write a value as JSON; jinja2's own filter escapes < > & ' for HTML, which would be noise in a mapping."""
-    # A value must not open a Mustache tag; outside of texts JSON has no two braces in a row that open.
+def as_json(value: Any) -> str:
+    """Write a value as JSON without an opening Mustache tag in it.
+
+    jinja2's own filter escapes < > & ' for HTML, which would be noise in a mapping.
+    """
+    # Outside of texts JSON has no two braces in a row that open.
     return json.dumps(value, ensure_ascii=False).replace("{{", "{\\u007b")
 
 

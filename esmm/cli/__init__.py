@@ -9,17 +9,21 @@ import click
 from esmm import __version__
 from esmm.cli.align import align
 from esmm.cli.calibrate import calibrate
+from esmm.cli.clicks import clicks
 from esmm.cli.compress import compress
 from esmm.cli.console import console
 from esmm.cli.demo import demo
 from esmm.cli.doctor import doctor
 from esmm.cli.embed import embed
+from esmm.cli.evaluate import evaluate
+from esmm.cli.fusion import fusion
 from esmm.cli.ingest import ingest
 from esmm.cli.init import init
 from esmm.cli.node import down, status, up
 from esmm.cli.rollback import rollback
 from esmm.cli.search import search
 from esmm.cli.template import template
+from esmm.cli.tune import tune
 from esmm.cli.upgrade import upgrade
 from esmm.errors import EsmmError
 
@@ -39,14 +43,14 @@ def cli(folder: str | None) -> None:
     esmm ingest catalog.jsonl      load it, with text and photo vectors
     esmm search "navy blue shirt"  search it
 
-    Exit codes: 0 all well, 1 fatal, 2 wrong usage, 3 some lines rejected, 130 interrupted.
+    Exit codes: 0 all well, 1 fatal, 2 wrong usage, 3 some lines rejected, 4 quality fell, 130 interrupted.
     """  # noqa: D301  # \b keeps click from folding the lines
     if folder:
         os.environ["ESMM_DIR"] = folder
 
 
 _loading, _searching = (init, ingest, align, compress, demo, doctor, rollback), (search, upgrade, calibrate, embed)
-for _command in (*_loading, *_searching, console, template, up, down, status):
+for _command in (*_loading, *_searching, clicks, tune, evaluate, fusion, console, template, up, down, status):
     cli.add_command(_command)
 
 

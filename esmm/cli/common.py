@@ -92,12 +92,12 @@ def setting_of(server: Cluster, recipe: "Recipe") -> "tuple[Setting, dict[str, A
     """Return what the index's note tells: the setting of its searches, and the encoder of each clause."""
     from esmm.index_meta import meta_of
     from esmm.query.encode import sources_of
-    from esmm.query.search import fusion_of
+    from esmm.query.model import fusion_in_force
     from esmm.query.templates import Setting
 
     meta = meta_of(server.client, recipe.index.name)
     sources = sources_of(meta["clauses"], {"text", "photo"})
-    return Setting(recipe, sources, fusion_of(recipe, meta.get("saturation")), server.can), meta["clauses"]
+    return Setting(recipe, sources, fusion_in_force(recipe, meta.get("saturation")), server.can), meta["clauses"]
 
 
 def encoded(server: Cluster, recipe: "Recipe", ask: "Ask", device: str) -> "tuple[Setting, list[VectorClause]]":

@@ -103,3 +103,18 @@ def _bar(total: int | None) -> "Iterator[Callable[[LoadReport], None]]":
             )
 
         yield draw
+
+
+@contextmanager
+def steps(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how many steps of some work are done: a bar in a terminal, one line elsewhere."""
+    if not sys.stderr.isatty():
+        say(what)
+        yield lambda _done, _all: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

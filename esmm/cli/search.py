@@ -90,10 +90,11 @@ def _run(
     from esmm.cli.tables import hits_table, parts_table
     from esmm.cluster import named_errors
     from esmm.query.explain import asked_of
+    from esmm.query.model import model_beside
     from esmm.query.search import Searcher
 
     with named_errors(server.where):
-        searcher = Searcher(server.client, recipe, server.can, device=device)
+        searcher = Searcher(server.client, recipe, server.can, device=device, model=model_beside(recipe))
         answer = searcher.search(ask, keyword_only=keyword_only)
     for warning in answer.warnings:
         say(warning)
@@ -110,9 +111,10 @@ def _run(
 def _printed(recipe: "Recipe", ask: "Ask", device: str, *, keyword_only: bool) -> str:
     """Return the request as JSON, as a server of today would get it."""
     from esmm.cluster import Capabilities
+    from esmm.query.model import model_beside
     from esmm.query.search import Searcher
 
-    searcher = Searcher(None, recipe, Capabilities(), device=device)
+    searcher = Searcher(None, recipe, Capabilities(), device=device, model=model_beside(recipe))
     body = searcher.request(ask, keyword_only=keyword_only)
     for clause, fault in searcher.faults.items():
         say(f"the {clause} vector is a placeholder: {fault.message}")

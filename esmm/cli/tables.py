@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from esmm.learn.contest import Verdict
     from esmm.query.search import Answer
     from esmm.recipe import Recipe
 
@@ -61,6 +62,24 @@ def parts_table(answer: "Answer") -> None:
     asked = asked_of(answer.request)
     for hit in answer.hits:
         console().print(f"{_plain(hit.id)}: {sentence(hit, asked)}")
+
+
+def contest_table(verdict: "Verdict") -> None:
+    """Print how each model did on questions that it was not fitted to."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("model", "nDCG@10", f"over {verdict.baseline}", "90 % interval", "p corrected"):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for row in verdict.table:
+        name, is_baseline = str(row["model"]), row["model"] == verdict.baseline
+        gain = "" if is_baseline else f"{row['gain']:+.3f}"
+        between = "" if is_baseline else f"{row['low']:+.3f} .. {row['high']:+.3f}"
+        p = f"{row['p']:.3f}" if "p" in row else ""
+        table.add_row(
+            _plain(name), f"{row['ndcg']:.3f}", gain, between, p, style="bold" if name == verdict.kept else ""
+        )
+    console().print(table)
 
 
 def _cell(source: Mapping[str, Any], name: str) -> str:

@@ -50,12 +50,13 @@ def template() -> None:
 def print_(strategy: str, recipe_path: str) -> None:
     """Print the Mustache source of the template; needs no server."""
     from esmm.cluster import Capabilities
-    from esmm.query import search, templates
+    from esmm.query import templates
     from esmm.query.encode import sources_named
+    from esmm.query.model import fusion_in_force
 
     recipe = load_recipe(recipe_path)
     anything = Capabilities(licence="enterprise", modules=frozenset({"lang-painless", "rank-rrf"}))
-    setting = templates.Setting(recipe, sources_named(recipe), search.fusion_of(recipe, None), anything)
+    setting = templates.Setting(recipe, sources_named(recipe), fusion_in_force(recipe, None), anything)
     click.echo(templates.search_template(setting, strategy).source, nl=False)
     if recipe.fusion.saturation is None:
         say(f"saturation is {setting.fusion.saturation:g} here; install takes what the load measured on the index")

@@ -79,19 +79,20 @@ def upgrade(body: str, recipe_path: str, device: str, placeholders: bool, explai
 def searcher_for(recipe: "Recipe", flags: dict[str, Any], device: str) -> "Searcher":
     """Ask the server what it can do; where none is named and none answers, build for a server of today."""
     from esmm.cluster import Capabilities, named_errors
+    from esmm.query.model import model_beside
     from esmm.query.search import Searcher
 
     where = find_server(**flags)
-    known = calibration_of(recipe)
+    known, model = calibration_of(recipe), model_beside(recipe)
     try:
         server = open_cluster(where)
     except Unreachable:
         if where.named:
             raise
         say("no server is named and none answers: the request is built for Elasticsearch 9.4 and the recipe's defaults")
-        return Searcher(None, recipe, Capabilities(), device=device, calibration=known)
+        return Searcher(None, recipe, Capabilities(), device=device, calibration=known, model=model)
     with named_errors(where):
-        return Searcher(server.client, recipe, server.can, device=device, calibration=known)
+        return Searcher(server.client, recipe, server.can, device=device, calibration=known, model=model)
 
 
 def read_text(body: str) -> str:

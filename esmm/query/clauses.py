@@ -36,16 +36,32 @@ class VectorClause:
     filters: tuple[Json, ...] = ()
 
 
+@dataclass(frozen=True)
+class QueryClause:
+    """More evidence by a query of its own: it scores candidates and adds none. Its raw score is the query's."""
+
+    name: str
+    query: Json
+
+
+Clause = VectorClause | QueryClause
+
+
 def keyword_query(recipe: "Recipe", text: str, filters: Sequence[Json]) -> Json:
     """Return the keyword query that esmm writes where the shop has none.
 
     The filters sit inside it, as they do in a shop's own query. An empty text matches nothing: so a request has the
     same form with and without words, which a stored template needs.
     """
-    form, operator = recipe.search.form, recipe.search.operator
-    match: Json = {"query": shortened(text), "fields": searched_fields(recipe), "operator": operator}
-    query: Json = {form: match} if form == "combined_fields" else {"multi_match": {**match, "type": form}}
+    query = form_query(recipe, text, recipe.search.form)
     return {"bool": {"must": [query], "filter": list(filters)}} if filters else query
+
+
+def form_query(recipe: "Recipe", text: str, form: str) -> Json:
+    """Return a keyword query in one of the forms that ``search.form`` of a recipe can have."""
+    operator = recipe.search.operator
+    match: Json = {"query": shortened(text), "fields": searched_fields(recipe), "operator": operator}
+    return {form: match} if form == "combined_fields" else {"multi_match": {**match, "type": form}}
 
 
 def searched_fields(recipe: "Recipe") -> list[str]:

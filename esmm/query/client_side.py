@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from esmm.query.clauses import VectorClause
 from esmm.query.explain import Hit, Part
 from esmm.query.fusion import KEYWORD
 from esmm.query.parts import TIER, Json, Parts, knn_query, named
@@ -55,16 +54,20 @@ def _raw_scores(client: "Elasticsearch", index: str, parts: Parts, ids: Sequence
     query: Json = {"bool": {"filter": [{"ids": {"values": list(ids)}}]}}
     if parts.keyword is not None:
         query["bool"]["should"] = [{"bool": {"must": [parts.keyword], "_name": named(KEYWORD)}}]
+    query["bool"].setdefault("should", []).extend(
+        {"bool": {"must": [clause.query], "_name": named(clause.name)}} for clause in parts.queries
+    )
     body = {"query": query, "size": max(1, len(ids)), "_source": False, "fields": fields}
     body |= {key: parts.rest[key] for key in _BODY_KEYS if key in parts.rest}
     answer = client.search(index=index, body=body, include_named_queries_score=True)
-    return {hit["_id"]: _of_hit(hit, parts.vectors) for hit in answer["hits"]["hits"]}
+    return {hit["_id"]: _of_hit(hit, parts) for hit in answer["hits"]["hits"]}
 
 
-def _of_hit(hit: Mapping[str, Any], clauses: Sequence[VectorClause]) -> dict[str, float]:
+def _of_hit(hit: Mapping[str, Any], parts: Parts) -> dict[str, float]:
     matched = hit.get("matched_queries") or {}
-    scores = {KEYWORD: float(matched[named(KEYWORD)])} if named(KEYWORD) in matched else {}
-    for clause in clauses:
+    queries = (KEYWORD, *(clause.name for clause in parts.queries))
+    scores = {name: float(matched[named(name)]) for name in queries if named(name) in matched}
+    for clause in parts.vectors:
         stored = hit.get("fields", {}).get(clause.field)
         if stored:
             scores[clause.name] = _cosine(stored, clause.vector)

@@ -46,6 +46,7 @@ def _default_searcher() -> "Searcher":
 
     from esmm.cluster import capabilities, connect, named_errors
     from esmm.query.calibrate import Calibration
+    from esmm.query.model import model_beside
     from esmm.query.search import Searcher
     from esmm.recipe import load
     from esmm.server import find_server
@@ -53,8 +54,8 @@ def _default_searcher() -> "Searcher":
     where = find_server()
     with named_errors(where):
         client = connect(where)
-        known = Calibration.load(Path(RECIPE).parent / Calibration.FILE)
-        return Searcher(client, load(RECIPE), capabilities(client), calibration=known)
+        known, recipe = Calibration.load(Path(RECIPE).parent / Calibration.FILE), load(RECIPE)
+        return Searcher(client, recipe, capabilities(client), calibration=known, model=model_beside(recipe))
 
 
 def _as_given(given: Any, hybrid: dict[str, Any]) -> Any:

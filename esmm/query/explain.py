@@ -82,28 +82,29 @@ def parts_of(
     clauses = [name.removeprefix(PREFIX) for name in scores if name.startswith(PREFIX) and not name.endswith(RAW)]
     ordered = sorted(clauses, key=lambda c: (c != KEYWORD, c))
     if boosts is not None:
-        return tuple(_boosted(clause, scores[PREFIX + clause], boosts) for clause in ordered)
+        return tuple(_boosted(clause, scores[PREFIX + clause], boosts, fusion) for clause in ordered)
     return tuple(_part(clause, scores, fusion) for clause in ordered)
 
 
-def _boosted(clause: str, score: float, boosts: Mapping[str, float]) -> Part:
-    """Take the boost out of a named score: a knn score is (1 + cosine) / 2, the keyword's is its own."""
+def _boosted(clause: str, score: float, boosts: Mapping[str, float], fusion: "Fusion") -> Part:
+    """Take the boost out of a named score: a knn score is (1 + cosine) / 2, that of a query is its own."""
     weight = boosts.get(clause, 1.0)
     plain = score / weight if weight else 0.0
-    raw = plain if clause in (KEYWORD, TIER) else 2 * plain - 1
+    raw = 2 * plain - 1 if clause != TIER and fusion.constant(clause) is None else plain
     return Part(clause, raw, plain, weight, score)
 
 
 def _boosts_of(node: Any) -> dict[str, float]:
-    """Return the boost of each named knn in a request."""
+    """Return the boost of each named knn or bool in a request."""
     if isinstance(node, list):
         return {name: height for item in node for name, height in _boosts_of(item).items()}
     if not isinstance(node, dict):
         return {}
-    own = node.get("knn")
-    if isinstance(own, dict) and str(own.get("_name", "")).startswith(PREFIX):
-        return {own["_name"].removeprefix(PREFIX): float(own.get("boost", 1.0))}
-    return {name: height for inside in node.values() for name, height in _boosts_of(inside).items()}
+    found = {name: height for inside in node.values() for name, height in _boosts_of(inside).items()}
+    for own in (node.get("knn"), node.get("bool")):
+        if isinstance(own, dict) and str(own.get("_name", "")).startswith(PREFIX):
+            found[own["_name"].removeprefix(PREFIX)] = float(own.get("boost", 1.0))
+    return found
 
 
 def _part(clause: str, scores: Mapping[str, float], fusion: "Fusion") -> Part:

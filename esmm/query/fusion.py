@@ -1,11 +1,16 @@
 """The fusion of clause scores: score = sum over clauses of weight * normalised score.
 
-A raw keyword score s becomes s / (s + k) (saturation, as in Elasticsearch's own ``saturation`` function); a cosine c
+A raw score s of a query becomes s / (s + k) (saturation, as in Elasticsearch's own ``saturation`` function); a cosine c
 becomes (c - low) / (high - low), held within 0 and 1. Elasticsearch computes the same in ``strategies.py``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from esmm.query.gate import Gate
+    from esmm.recipe import Recipe
 
 KEYWORD = "keyword"
 PREFIX = "esmm:"
@@ -28,11 +33,29 @@ class Window:
 
 @dataclass(frozen=True)
 class Fusion:
-    """Weights by clause, the saturation constant of the keyword clause, the cosine window of each vector clause."""
+    """How the scores of clauses become one.
+
+    ``weights`` by clause; ``saturation``, the constant k of the keyword clause, and ``saturations``, those of the
+    declared clauses; ``windows``, the cosine window of each vector clause. What a tuned fusion has besides: ``floors``,
+    cosines below which a product is no neighbour; ``boosts``, the weights of the strategy boost; a ``gate`` that moves
+    the weights by what a query looks like.
+    """
 
     weights: Mapping[str, float]
     saturation: float = DEFAULT_SATURATION
     windows: Mapping[str, Window] = field(default_factory=dict)
+    saturations: Mapping[str, float] = field(default_factory=dict)
+    floors: Mapping[str, float] = field(default_factory=dict)
+    boosts: Mapping[str, float] = field(default_factory=dict)
+    gate: "Gate | None" = None
+
+    def at(self, text: str | None, *, photo: bool = False) -> "Fusion":
+        """Return the fusion for one query: the weights as its gate moves them."""
+        if self.gate is None:
+            return self
+        facts = self.gate.facts(text, photo=photo)
+        moved = {name: weight * self.gate.factor(name, facts) for name, weight in self.weights.items()}
+        return replace(self, weights=moved, gate=None)
 
     def weight(self, clause: str) -> float:
         """Return the weight of a clause; one that is not named counts 1."""
@@ -42,10 +65,14 @@ class Fusion:
         """Return the cosine window of a vector clause."""
         return self.windows.get(clause, Window())
 
+    def constant(self, clause: str) -> float | None:
+        """Return the saturation constant of a clause that is a query, None for a vector clause."""
+        return self.saturation if clause == KEYWORD else self.saturations.get(clause)
+
     def normalise(self, clause: str, raw: float) -> float:
-        """Bring a raw score (a keyword score, or a cosine) to 0..1."""
-        if clause == KEYWORD:
-            return raw / (raw + self.saturation)
+        """Bring a raw score (that of a query, or a cosine) to 0..1."""
+        if (constant := self.constant(clause)) is not None:
+            return raw / (raw + constant)
         window = self.window(clause)
         return min(1.0, max(0.0, (raw - window.low) / window.width))
 
@@ -57,3 +84,12 @@ class Fusion:
     def score(self, raws: Mapping[str, float]) -> float:
         """Fuse the raw scores of the clauses that matched; a clause that is missing adds nothing."""
         return sum(self.weight(clause) * self.normalise(clause, raw) for clause, raw in raws.items())
+
+
+def untuned_fusion(recipe: "Recipe", measured: float | None) -> Fusion:
+    """Return the untuned fusion of a recipe; ``measured`` is the saturation constant that the load found."""
+    weights = recipe.fusion.model_dump(exclude={"saturation"})
+    weights |= {name: declared.weight for name, declared in recipe.clauses.items()}
+    saturations = {name: declared.saturation for name, declared in recipe.clauses.items()}
+    saturation = recipe.fusion.saturation or measured or DEFAULT_SATURATION
+    return Fusion(weights, saturation, saturations=saturations)

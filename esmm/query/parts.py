@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from esmm.query.clauses import VectorClause
+from esmm.query.clauses import QueryClause, VectorClause
 from esmm.query.fusion import PREFIX, Fusion
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ MAX_WINDOW = 10_000  # index.max_rescore_window of an index that nobody changed
 class Parts:
     """The caller's query and the rest of the body, our clauses, the filters that bind them, and how to fuse.
 
+    ``vectors`` gather candidates and score them, ``queries`` only score.
     ``recall`` says whether vectors may add products (union), only below all keyword hits (rescue), or not (rerank).
     ``facets`` says over what aggregations count: all hits (union), or the keyword's (keyword).
     """
@@ -37,6 +38,7 @@ class Parts:
     guard: tuple[Json, ...] = ()
     recall: Recall = "union"
     facets: Facets = "union"
+    queries: tuple[QueryClause, ...] = ()
 
     @property
     def window(self) -> int:
@@ -52,7 +54,8 @@ class Parts:
     @property
     def tier(self) -> float:
         """A score above all that vectors can give: what lifts keyword hits above the others in ``rescue``."""
-        return 1.0 + sum(self.fusion.weight(clause.name) for clause in self.vectors)
+        names = [clause.name for clause in self.vectors] + [clause.name for clause in self.queries]
+        return 1.0 + sum(map(self.fusion.weight, names))
 
 
 def neighbours(clause: VectorClause, parts: Parts) -> int:

@@ -9,10 +9,11 @@ from esmm.errors import QueryError
 from esmm.index_meta import meta_of
 from esmm.query.body import read_body
 from esmm.query.calibrate import Calibration, far_from
-from esmm.query.clauses import VectorClause, filters_of, keyword_query
+from esmm.query.clauses import Clause, QueryClause, VectorClause, filters_of, keyword_query
+from esmm.query.declared import declared_clauses
 from esmm.query.encode import Ask, QuestionEncoder
 from esmm.query.explain import Hit, hits_of
-from esmm.query.fusion import DEFAULT_SATURATION, KEYWORD, Fusion
+from esmm.query.fusion import DEFAULT_SATURATION, KEYWORD, Fusion, Window, untuned_fusion
 from esmm.query.rewrite import with_text
 from esmm.query.text import text_of
 from esmm.query.upgrade import Options, Upgraded, upgrade_body
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
     from esmm.cluster import Capabilities
     from esmm.errors import EncoderError
+    from esmm.query.model import FusionModel
     from esmm.recipe import Recipe
 
-__all__ = ["Answer", "Ask", "Searcher", "fusion_of", "request"]
+__all__ = ["Answer", "Ask", "Searcher", "request"]
 
 Json = dict[str, Any]
 
@@ -42,13 +44,7 @@ class Answer:
     warnings: tuple[str, ...] = ()
 
 
-def fusion_of(recipe: "Recipe", measured: float | None) -> Fusion:
-    """Return the untuned fusion of a recipe; ``measured`` is the saturation constant that the load found."""
-    weights = recipe.fusion.model_dump(exclude={"saturation"})
-    return Fusion(weights, recipe.fusion.saturation or measured or DEFAULT_SATURATION)
-
-
-def request(recipe: "Recipe", ask: Ask, vectors: Sequence[VectorClause], fusion: Fusion, can: "Capabilities") -> Json:
+def request(recipe: "Recipe", ask: Ask, clauses: Sequence[Clause], fusion: Fusion, can: "Capabilities") -> Json:
     """Return the body of the search. Raises QueryError if nothing was asked or the page lies beyond the window."""
     if not (ask.modalities() or ask.like):
         raise QueryError("the query is empty", 'give a text, a photo or both: esmm search "red shoe"')
@@ -57,14 +53,14 @@ def request(recipe: "Recipe", ask: Ask, vectors: Sequence[VectorClause], fusion:
             f"from + size is {ask.start + ask.size}, Elasticsearch pages through {MAX_HITS} hits at most",
             "narrow the search with --filter",
         )
-    if not ask.text and all(fusion.weight(clause.name) <= 0 for clause in vectors):
+    if not ask.text and all(fusion.weight(c.name) <= 0 for c in clauses if isinstance(c, VectorClause)):
         raise QueryError("nothing in the question has a weight above 0", "raise the weights under [fusion]")
     guard = filters_of(recipe, ask.filters)
     if ask.like:  # nobody wants to be shown the product that they named
         guard.append({"bool": {"must_not": [{"ids": {"values": list(ask.like)}}]}})
     body: Json = {"query": keyword_query(recipe, ask.text or "", guard), "size": ask.size, "from": ask.start}
     body |= {"_source": {"excludes": hidden_fields(recipe)}}
-    return upgrade_body(body, vectors, fusion, limits=recipe.search, can=can).body
+    return upgrade_body(body, clauses, fusion, limits=recipe.search, can=can).body
 
 
 def hidden_fields(recipe: "Recipe") -> list[str]:
@@ -87,13 +83,15 @@ class Searcher:
         *,
         device: str = "auto",
         calibration: Calibration | None = None,
+        model: "FusionModel | None" = None,
     ) -> None:
         self._client, self._recipe, self._can = client, recipe, can
         meta = meta_of(client, recipe.index.name) if client else {}
         stored = partial(_stored_vectors, client, recipe.index.name) if client else None
         self._encoder = QuestionEncoder(recipe, meta.get("clauses"), device=device, vectors_of=stored)
         self._calibration = calibration or Calibration()
-        self.fusion = fusion_of(recipe, meta.get("saturation"))
+        self._untuned = untuned_fusion(recipe, meta.get("saturation"))
+        self.fusion = model.fusion(self._untuned) if model else self._untuned
 
     @property
     def faults(self) -> "dict[str, EncoderError]":
@@ -102,14 +100,22 @@ class Searcher:
 
     def search(self, ask: Ask, *, keyword_only: bool = False) -> Answer:
         """Answer a question by one request."""
-        return self.send(self.request(ask, keyword_only=keyword_only), self.fusion)
+        return self.send(self.request(ask, keyword_only=keyword_only), self.fusion_at(ask))
+
+    def fusion_at(self, ask: Ask) -> Fusion:
+        """Return the fusion for one question: the weights as its gate moves them."""
+        return self.fusion.at(ask.text, photo=ask.photo is not None)
+
+    def clauses(self, ask: Ask) -> list[Clause]:
+        """Return the clauses of a question beside its keyword query."""
+        return [*self._encoder.clauses(ask), *declared_clauses(self._recipe, ask.text)]
 
     def request(self, ask: Ask, *, keyword_only: bool = False) -> Json:
         """Return the body of the request for a question."""
         if keyword_only and not ask.text:
             raise QueryError("a photo alone has no keywords", "give words too, or leave out keyword-only")
-        clauses = [] if keyword_only else self._encoder.clauses(ask)
-        return request(self._recipe, ask, clauses, self.fusion, self._can)
+        clauses = [] if keyword_only else self.clauses(ask)
+        return request(self._recipe, ask, clauses, self.fusion_at(ask), self._can)
 
     def upgrade(self, body: Any, ask: Ask | None = None, options: Options | None = None) -> Upgraded:
         """Return the hybrid form of a caller's own search body.
@@ -127,11 +133,33 @@ class Searcher:
                 "the body asks for no text",
                 "say what the vectors look for: a text, an image or ids of products to be like",
             )
-        made = self._hybrid(given, query, self._encoder.clauses(ask), options)
+        made = self._hybrid(given, query, self.clauses(ask), ask, options)
         if query is None or self._calibration.saturation(query) or made.strategy == "keyword":
             return made
         hint = f"this query was never calibrated (esmm calibrate): its scores count by k = {self.fusion.saturation:g}"
         return replace(made, notes=(*made.notes, hint))
+
+    def evidence(self, ask: Ask, body: Any = None, extra: Sequence[QueryClause] = ()) -> tuple[Json, Fusion]:
+        """Return the request that tells every clause's raw score for each candidate, and the fusion to read it by.
+
+        It is the one that serves the search, with all weights at 1. ``body`` is the shop's own; left out, esmm's query.
+        ``extra`` queries are scored beside them. Raises QueryError if ``body`` asks for no text or not for the best
+        score first.
+        """
+        clauses = [*self.clauses(ask), *extra]
+        given = {"query": keyword_query(self._recipe, ask.text or "", [])}
+        if body is not None:
+            given = read_body(body)
+            given["query"] = _asking_for(given.get("query"), ask.text or "")  # without words it matches nothing
+        wide = {clause.name: Window(-1.0, 1.0) for clause in clauses if isinstance(clause, VectorClause)}
+        constants = {**dict.fromkeys((c.name for c in extra), DEFAULT_SATURATION), **self._untuned.saturations}
+        fusion = replace(self._untuned, weights={}, windows=wide, saturations=constants)
+        limits, own = self._recipe.search, {**given, "from": 0, "size": 1, "_source": False}
+        options = Options(strategy="exact")
+        made = upgrade_body(own, clauses, fusion, limits=limits, can=self._can, options=options)
+        if made.strategy != "exact":
+            raise QueryError(f"this body tells no scores of clauses: {made.notes[0]}", "give one sorted by score")
+        return {**made.body, "size": made.body["rescore"]["window_size"]}, fusion
 
     def template(self, body: Any, options: Options | None = None) -> Upgraded:
         """Return the hybrid form with placeholders for a client to fill in; with a server, no model is loaded.
@@ -140,18 +168,23 @@ class Searcher:
         their quotes, in every clause that looks for it.
         """
         given = read_body(body)
-        if text_of(given.get("query")) is None:
-            raise QueryError("the body asks for no text, so there is nothing to fill in", "give the body as sent")
-        plain = {**given, "query": with_text(given["query"], "<query_text>")}
-        clauses = [VectorClause(s.clause, s.field, f"<{s.parameter}>") for s in self._encoder.sources({"text"})]
-        return self._hybrid(plain, given["query"], clauses, options)
+        plain = {**given, "query": _asking_for(given.get("query"), "<query_text>")}
+        vectors = [VectorClause(s.clause, s.field, f"<{s.parameter}>") for s in self._encoder.sources({"text"})]
+        clauses: list[Clause] = [*vectors, *declared_clauses(self._recipe, "<query_text>")]
+        return self._hybrid(plain, given["query"], clauses, None, options)
 
     def _hybrid(
-        self, body: Json, query: Mapping[str, Any] | None, clauses: Sequence[VectorClause], options: Options | None
+        self,
+        body: Json,
+        query: Mapping[str, Any] | None,
+        clauses: Sequence[Clause],
+        ask: Ask | None,
+        options: Options | None,
     ) -> Upgraded:
         """Upgrade a body, with the saturation constant that ``query`` was calibrated to, if it was."""
         known = self._calibration.saturation(query)
-        fusion = replace(self.fusion, saturation=known) if known else self.fusion
+        fusion = self.fusion_at(ask) if ask else replace(self.fusion, gate=None)
+        fusion = replace(fusion, saturation=known) if known else fusion
         return upgrade_body(body, clauses, fusion, limits=self._recipe.search, can=self._can, options=options)
 
     def send(self, body: Json, fusion: Fusion) -> Answer:
@@ -163,6 +196,13 @@ class Searcher:
         raws = [part.raw for hit in hits for part in hit.parts if part.clause == KEYWORD and part.raw > 0]
         total = answer["hits"].get("total", {}).get("value", -1)
         return Answer(hits, total, answer["took"], body, far_from(fusion.saturation, raws))
+
+
+def _asking_for(query: Mapping[str, Any] | None, text: str) -> Json:
+    """Return a caller's query with other words. Raises QueryError if it asks for none."""
+    if query is None or text_of(query) is None:
+        raise QueryError("the body asks for no text, so there is nothing to fill in", "give the body as sent")
+    return with_text(query, text)
 
 
 def _stored_vectors(client: "Elasticsearch", index: str, ids: Sequence[str], name: str) -> list[list[float]]:

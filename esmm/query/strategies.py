@@ -14,7 +14,8 @@ that its search found.
 from collections.abc import Callable
 from typing import Any
 
-from esmm.query.clauses import VectorClause
+from esmm.errors import Incompatible
+from esmm.query.clauses import QueryClause, VectorClause
 from esmm.query.fusion import KEYWORD
 from esmm.query.guard import bare
 from esmm.query.parts import TIER, Json, Parts, knn_query, named, with_facets
@@ -30,8 +31,9 @@ _COSINE = "Math.min(1.0, Math.max(0.0, (cosineSimilarity(params.q, params.field)
 def exact(parts: Parts) -> Json:
     """Return the body of one request whose hits have the exact fused score."""
     fused = [_vector_score(clause, parts) for clause in parts.vectors]
+    fused += [_query_score(clause.name, clause.query, parts) for clause in parts.queries]
     if parts.keyword is not None and parts.fusion.weight(KEYWORD) > 0:
-        fused.insert(0, _keyword_score(parts.keyword, parts))
+        fused.insert(0, _query_score(KEYWORD, parts.keyword, parts))
     if parts.keyword is not None and parts.recall == "rescue":
         fused.append(_tier(parts.keyword, parts.tier))
     rescore = {"query_weight": 0, "rescore_query_weight": 1, "rescore_query": {"bool": {"should": fused}}}
@@ -41,37 +43,53 @@ def exact(parts: Parts) -> Json:
 
 def boost(parts: Parts) -> Json:
     """Return the body of one request without rescore or scripts, in about the order of the fusion."""
-    boosted = boosts(parts)
-    should = [_named_knn(clause, parts, height) for clause, height in boosted]
+    heights = boosts(parts)
+    should = [_named_knn(clause, parts, heights[clause.name]) for clause in parts.vectors if not clause.away]
+    scoring = [_boosted(clause, heights[clause.name]) for clause in parts.queries]
     if parts.keyword is None:
-        return {**parts.rest, "query": {"bool": {"should": should, "minimum_should_match": 1}}}
+        return {**parts.rest, "query": _scored({"bool": {"should": should, "minimum_should_match": 1}}, scoring)}
     if parts.recall == "rescue":
-        should.append(_tier(parts.keyword, sum(height for _, height in boosted) + 1))
-    keyword = _named_keyword(parts.keyword, KEYWORD)
+        should.append(_tier(parts.keyword, sum(heights.values()) + 1))
+    keyword = _named_query(parts.keyword, KEYWORD)
     if parts.fusion.weight(KEYWORD) <= 0:
         keyword["bool"]["boost"] = 0
     if parts.recall == "rerank":
-        query: Json = {"bool": {"must": [keyword], "should": should}}
+        query: Json = {"bool": {"must": [keyword], "should": [*should, *scoring]}}
     else:
-        query = {"bool": {"should": [keyword, *should], "minimum_should_match": 1}}
+        query = _scored({"bool": {"should": [keyword, *should], "minimum_should_match": 1}}, scoring)
     return with_facets(parts, {**parts.rest, "query": query})
+
+
+def _scored(gathered: Json, scoring: list[Json]) -> Json:
+    """Let queries score what others gathered, and add nothing to it."""
+    return {"bool": {"must": [gathered], "should": scoring}} if scoring else gathered
+
+
+def _boosted(clause: QueryClause, height: float) -> Json:
+    return {"bool": {"must": [clause.query], "boost": height, "_name": named(clause.name)}}
 
 
 def _named_knn(clause: VectorClause, parts: Parts, height: float) -> Json:
     return {"knn": {**knn_query(clause, parts, height)["knn"], "_name": named(clause.name)}}
 
 
-def boosts(parts: Parts) -> list[tuple[VectorClause, float]]:
-    """Return each knn clause with its boost beside a keyword query of boost 1.
+def boosts(parts: Parts) -> dict[str, float]:
+    """Return the boost of each clause beside a keyword query of boost 1: those that were tuned, else the tangent's.
 
     d/ds of w·s/(s+k) at s = k is w/(4k), and a knn score (1+cos)/2 moves half as fast as its cosine.
     """
-    slope = parts.fusion.weight(KEYWORD) / (4 * parts.fusion.saturation) if parts.keyword is not None else 1.0
-    return [
-        (clause, 2 * parts.fusion.weight(clause.name) / parts.fusion.window(clause.name).width / (slope or 1.0))
+    fusion = parts.fusion
+    slope = (fusion.weight(KEYWORD) / (4 * fusion.saturation) if parts.keyword is not None else 1.0) or 1.0
+    heights = {
+        clause.name: 2 * fusion.weight(clause.name) / fusion.window(clause.name).width / slope
         for clause in parts.vectors
         if not clause.away
-    ]
+    }
+    heights |= {
+        clause.name: fusion.weight(clause.name) / (4 * (fusion.constant(clause.name) or 1.0)) / slope
+        for clause in parts.queries
+    }
+    return {name: fusion.boosts.get(name, height) for name, height in heights.items()}
 
 
 def linear(parts: Parts) -> Json:
@@ -102,12 +120,13 @@ def _gathered(parts: Parts) -> Json:
     return {"bool": {"should": [{"bool": {"must": [parts.keyword]}}, *gather], "minimum_should_match": 1}}
 
 
-def _named_keyword(keyword: Json, name: str) -> Json:
-    return {"bool": {"must": [keyword], "_name": named(name)}}
+def _named_query(query: Json, name: str) -> Json:
+    return {"bool": {"must": [query], "_name": named(name)}}
 
 
-def _keyword_score(keyword: Json, parts: Parts) -> Json:
-    return _weighted(KEYWORD, _named_keyword(keyword, KEYWORD + RAW), _SATURATE, {"k": parts.fusion.saturation}, parts)
+def _query_score(name: str, query: Json, parts: Parts) -> Json:
+    constant = parts.fusion.constant(name)
+    return _weighted(name, _named_query(query, name + RAW), _SATURATE, {"k": constant}, parts)
 
 
 def _vector_score(clause: VectorClause, parts: Parts) -> Json:
@@ -134,7 +153,7 @@ def _retrievers(parts: Parts) -> dict[str, Json]:
     """Return a retriever for each clause."""
     found: dict[str, Json] = {}
     if parts.keyword is not None:
-        found[KEYWORD] = {"standard": {"query": _named_keyword(parts.keyword, KEYWORD)}}
+        found[KEYWORD] = {"standard": {"query": _named_query(parts.keyword, KEYWORD)}}
     for clause in parts.vectors:
         knn = {key: value for key, value in knn_query(clause, parts, 1.0)["knn"].items() if key != "boost"}
         found[clause.name] = {"knn": {**knn, "k": clause.k or parts.limits.k}}
@@ -142,4 +161,9 @@ def _retrievers(parts: Parts) -> dict[str, Json]:
 
 
 def _retrieved(parts: Parts, retriever: Json) -> Json:
+    if parts.queries:
+        raise Incompatible(
+            f"a retriever cannot hold the declared clauses {', '.join(clause.name for clause in parts.queries)}",
+            "take the strategy exact or boost, or give them weight 0",
+        )
     return with_facets(parts, {**parts.rest, "retriever": retriever})

@@ -6,11 +6,12 @@ of a template always holds what all its clauses can gather.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from esmm.errors import EsmmError, Incompatible, IndexFault, QueryError
-from esmm.query.clauses import VectorClause, filters_of, keyword_query, searched_fields, shortened
+from esmm.query.clauses import Clause, QueryClause, VectorClause, filters_of, keyword_query, searched_fields, shortened
+from esmm.query.declared import declared_clauses
 from esmm.query.fusion import KEYWORD, Fusion
 from esmm.query.parts import Parts
 from esmm.query.search import hidden_fields
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from esmm.recipe import Recipe
 
 Json = dict[str, Any]
+
+_WORDS = "\0"  # stands for the words while a template is made: no name of a field has it
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def search_template(setting: Setting, strategy: str) -> Template:
         fields=searched_fields(recipe),
         hidden=hidden_fields(recipe),
         clauses={name: _clause(source, setting.fusion) for name, source in setting.clauses.items()},
+        queries={clause.name: _query(clause, setting.fusion) for clause in parts.queries},
         lists=["filters", *vectors],
         vectors=vectors,
         weights=_weights(parts, strategy),
@@ -112,11 +116,13 @@ def built(setting: Setting, strategy: Strategy, params: Mapping[str, Any]) -> Js
     ``params`` are those of :func:`parameters`, and ``facets``; weights and saturation are those of the setting.
     """
     recipe, given = setting.recipe, {name: value for name, value in params.items() if value is not None}
-    vectors = [
+    clauses: list[Clause] = [
         VectorClause(name, source.field, given[source.parameter])
         for name, source in setting.clauses.items()
         if source.parameter in given
     ]
+    if clauses:  # without a vector a template is the plain keyword search
+        clauses += declared_clauses(recipe, given.get("query_text", ""))
     body: Json = {
         "query": keyword_query(recipe, given.get("query_text", ""), given.get("filters", [])),
         "_source": {"excludes": hidden_fields(recipe)},
@@ -128,7 +134,7 @@ def built(setting: Setting, strategy: Strategy, params: Mapping[str, Any]) -> Js
     # A template has one window, whatever vectors it is sent.
     limits = recipe.search.model_copy(update={"window": _parts(setting).window})
     options = Options(strategy=strategy)
-    return upgrade_body(body, vectors, setting.fusion, limits=limits, can=setting.can, options=options).body
+    return upgrade_body(body, clauses, setting.fusion, limits=limits, can=setting.can, options=options).body
 
 
 def facets_of(recipe: "Recipe") -> Json:
@@ -175,7 +181,19 @@ def render(client: "Elasticsearch", template: Template, params: Mapping[str, Any
 def _parts(setting: Setting) -> Parts:
     """Return what the strategies would put together if every vector were given."""
     vectors = tuple(VectorClause(name, source.field, ()) for name, source in setting.clauses.items())
-    return Parts({}, {}, vectors, setting.fusion, setting.recipe.search, setting.can)
+    queries = [q for q in declared_clauses(setting.recipe, _WORDS) if setting.fusion.weight(q.name) > 0]
+    fusion = replace(setting.fusion, gate=None)  # a template holds one weight a clause
+    return Parts({}, {}, vectors, fusion, setting.recipe.search, setting.can, queries=tuple(queries))
+
+
+def _query(clause: QueryClause, fusion: Fusion) -> Json:
+    """Return a declared clause as a template holds it."""
+    from esmm.templates import as_json
+
+    return {
+        "query": as_json(clause.query).replace(as_json(_WORDS), '"{{query_text}}"'),
+        "k": fusion.constant(clause.name),
+    }
 
 
 def _clause(source: "Source", fusion: Fusion) -> Json:
@@ -188,5 +206,6 @@ def _weights(parts: Parts, strategy: str) -> dict[str, float]:
     if strategy == "rrf":
         return {}
     if strategy == "boost":
-        return {clause.name: height for clause, height in boosts(parts)}
-    return {name: parts.fusion.weight(name) for name in (KEYWORD, *(clause.name for clause in parts.vectors))}
+        return boosts(parts)
+    others: list[Clause] = [*parts.vectors, *parts.queries]
+    return {name: parts.fusion.weight(name) for name in (KEYWORD, *(clause.name for clause in others))}

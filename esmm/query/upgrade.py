@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from esmm.errors import Incompatible, QueryError
 from esmm.query.body import MAX_DEPTH, RULES, depth_of, listed, read_body, whole_number
-from esmm.query.clauses import VectorClause
+from esmm.query.clauses import Clause, QueryClause, VectorClause
 from esmm.query.guard import guard_of
 from esmm.query.parts import Facets, Json, Parts, Recall
 from esmm.query.strategies import STRATEGIES
@@ -63,7 +63,7 @@ class Upgraded:
 
 def upgrade_body(
     body: Any,
-    vectors: Sequence[VectorClause],
+    clauses: Sequence[Clause],
     fusion: "Fusion",
     *,
     limits: "Search",
@@ -73,16 +73,16 @@ def upgrade_body(
     """Return the hybrid form of a search body (dict, JSON text or dsl Search). Raises QueryError or Incompatible."""
     options = options or Options()
     given = read_body(body)
-    if all(fusion.weight(clause.name) <= 0 for clause in vectors):
-        return Upgraded(given, "keyword", ("no vector clause has a weight: the body stays as it is",))
+    if all(fusion.weight(clause.name) <= 0 for clause in clauses):
+        return Upgraded(given, "keyword", ("no clause beside it has a weight: the body stays as it is",))
     plain, brought = unwrapped(given)
     if order := _other_sort(plain):
         return Upgraded(
             given, "keyword", (f"sorted by {order}, not by score: the keyword's own matches in that order",)
         )
     _refuse(plain)
-    clauses = [clause for clause in (*vectors, *brought) if fusion.weight(clause.name) > 0]
-    parts, notes = _parts(plain, clauses, fusion, limits=limits, can=can, options=options)
+    weighty = [clause for clause in (*clauses, *brought) if fusion.weight(clause.name) > 0]
+    parts, notes = _parts(plain, weighty, fusion, limits=limits, can=can, options=options)
     strategy, why = _chosen(plain, options.strategy, can)
     _check_page(plain, strategy, parts)
     _check_parts(strategy, parts)
@@ -93,7 +93,7 @@ def upgrade_body(
 
 def _parts(
     body: Json,
-    clauses: Sequence[VectorClause],
+    clauses: Sequence[Clause],
     fusion: "Fusion",
     *,
     limits: "Search",
@@ -107,12 +107,15 @@ def _parts(
         notes.append(f"the filters of {guard.unknown} cannot be told, so vectors reorder its matches and add none")
     if guard.filters:
         notes.append(f"{len(guard.filters)} filters of the query bind the vectors' hits too")
-    if keyword is None and (recall != "union" or options.facets == "keyword" or all(clause.away for clause in clauses)):
+    vectors = [clause for clause in clauses if isinstance(clause, VectorClause)]
+    if keyword is None and (recall != "union" or options.facets == "keyword" or all(clause.away for clause in vectors)):
         keyword = {"match_all": {}}  # what a search without a query finds
     rest = {key: value for key, value in body.items() if key != "query"}
-    floored = tuple(_with_floor(clause, options.floors.get(clause.name)) for clause in clauses)
+    floors = {**fusion.floors, **options.floors}
+    floored = tuple(_with_floor(clause, floors.get(clause.name)) for clause in vectors)
     filters = (*guard.filters, *options.guard)
-    return Parts(keyword, rest, floored, fusion, limits, can, filters, recall, options.facets), notes
+    queries = tuple(clause for clause in clauses if isinstance(clause, QueryClause))
+    return Parts(keyword, rest, floored, fusion, limits, can, filters, recall, options.facets, queries), notes
 
 
 def _with_floor(clause: VectorClause, floor: float | None) -> VectorClause:

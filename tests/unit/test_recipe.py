@@ -96,6 +96,33 @@ def test_weights_named_by_an_unset_variable_are_not_named(monkeypatch: pytest.Mo
         ("[text]", "[search]\nk = 200\n[text]", "line 11: search: k (200) must not be above num_candidates (150)"),
         ("[text]", "[search]\nwindow = 300\n[text]", "line 11: search: window (300) must hold k of both vectors"),
         ("[text]", "[fusion]\nsaturation = 0\n[text]", "line 12: fusion.saturation: input should be greater than 0"),
+        *(
+            ("[text]", f"[clauses.a]\n{setting}\n[text]", fault)
+            for setting, fault in [
+                ('match = ["titel"]', "line 11: clauses.a: titel is no field of the recipe; it needs text or keyword"),
+                ('match = ["price"]', "line 11: clauses.a: price is of type double; it needs text or keyword"),
+                ('phrase = "colour"', "line 11: clauses.a: colour is of type keyword; it needs text"),
+                ('number = "title"', "line 11: clauses.a: title is of type text; it needs long or double"),
+                ('date = "price"', "line 11: clauses.a: price is of type double; it needs date"),
+                ('match = "title"', "line 12: clauses.a.match: input should be a valid tuple"),
+                ('phrase = "title"\nnumber = "price"', "line 11: clauses.a: names exactly one of match, phrase"),
+                ("weight = 1", "line 11: clauses.a: names exactly one of match, phrase, number and date"),
+                ('number = "price"\nweight = -1', "line 13: clauses.a.weight: input should be greater than or equal"),
+                ('number = "price"\nsaturation = 0', "line 13: clauses.a.saturation: input should be greater than 0"),
+                ('phrase = "title"\nslop = -1', "line 13: clauses.a.slop: input should be greater than or equal to 0"),
+                ('date = "price"\nhalf_life = "soon"', "line 13: clauses.a.half_life: 'soon' is no such name"),
+            ]
+        ),
+        *(
+            ("[text]", f'[clauses.{name}]\nmatch = ["title"]\n[text]', f"line 11: clauses.{name}: {fault}")
+            for name, fault in [
+                ("text", "esmm has a clause text of its own"),
+                ("keyword", "esmm has a clause keyword of its own"),
+                ("tier", "esmm has a clause tier of its own"),
+                ("A", "'A' is no such name"),
+                ("form-x", "'form-x' is no such name"),
+            ]
+        ),
     ],
 )
 def test_each_fault_is_told_with_its_line(old: str, new: str, fault: str) -> None:
@@ -113,12 +140,30 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
     assert "esmm init --print" in caught.value.hint
 
 
+def test_faults_of_clauses_are_told_with_all_others() -> None:
+    more = '[clauses.a]\nmatch = ["titel", "nams"]\n[clauses.b]\ndate = "title"\n[search]\nk = 0\n'
+    assert [fault[:16] for fault in faults_of(SOUND + more)] == [
+        "line 14: clauses",
+        "line 14: clauses",
+        "line 16: clauses",
+        "line 19: search.",
+    ]
+
+
+def test_what_a_declared_clause_says() -> None:
+    text = SOUND + '[clauses.a]\nmatch = ["title", "colour"]\n[clauses.b]\nphrase = "title"\nslop = 2\nweight = 0.5\n'
+    clauses = parse(text).clauses
+    assert clauses["a"].reads == {"title": ("text", "keyword"), "colour": ("text", "keyword")}
+    assert (clauses["a"].weight, clauses["a"].saturation) == (0, 10)
+    assert (clauses["b"].phrase, clauses["b"].slop, clauses["b"].weight) == ("title", 2, 0.5)
+
+
 def test_the_order_of_the_file_need_not_be_ours() -> None:
     text = '[text]\nmodel = 5\n[fields]\nt = { type = "no" }\n[index]\nname = "?"\n'
     assert [fault.split(":")[0] for fault in faults_of(text)] == ["line 1", "line 2", "line 3", "line 4", "line 6"]
 
 
-@pytest.mark.parametrize("part", ["index", "fields", "text", "image", "search", "fusion"])
+@pytest.mark.parametrize("part", ["index", "fields", "text", "image", "search", "fusion", "clauses"])
 @pytest.mark.parametrize("value", ["1", '"x"', "[]", "[1]"])
 def test_a_part_of_the_wrong_kind_is_a_fault_like_any_other(part: str, value: str) -> None:
     assert any(part in fault for fault in faults_of(f"{part} = {value}"))

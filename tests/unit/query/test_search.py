@@ -17,8 +17,8 @@ from esmm.encoders.sentence import SentenceEncoder
 from esmm.errors import EncoderError, QueryError
 from esmm.query.clauses import VectorClause
 from esmm.query.encode import Ask, QuestionEncoder, check_encoder, sources_of
-from esmm.query.fusion import DEFAULT_SATURATION, Fusion
-from esmm.query.search import fusion_of, request
+from esmm.query.fusion import DEFAULT_SATURATION, Fusion, untuned_fusion
+from esmm.query.search import request
 from esmm.recipe import VectorField
 from tests.conftest import tiny_recipe
 
@@ -140,11 +140,11 @@ def test_a_query_by_another_encoder_is_refused(changed: str) -> None:
 
 def test_the_weights_of_the_recipe_and_the_measured_saturation() -> None:
     own = tiny_recipe(**{"[text]": "[fusion]\ntext = 0.25\nsaturation = 3\n[text]"})
-    fusion = fusion_of(own, 9.5)
+    fusion = untuned_fusion(own, 9.5)
     assert [fusion.weight(clause) for clause in ("keyword", "text", "image", "text_to_image")] == [1, 0.25, 1, 0.3]
     assert fusion.saturation == 3
-    assert fusion_of(tiny_recipe(), 9.5).saturation == 9.5
-    assert fusion_of(tiny_recipe(), None).saturation == DEFAULT_SATURATION
+    assert untuned_fusion(tiny_recipe(), 9.5).saturation == 9.5
+    assert untuned_fusion(tiny_recipe(), None).saturation == DEFAULT_SATURATION
 
 
 def body_of(ask: Ask, vectors: Sequence[VectorClause] = ()) -> dict[str, Any]:

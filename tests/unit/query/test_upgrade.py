@@ -196,7 +196,7 @@ def test_what_is_noted() -> None:
     assert said.notes[0].startswith("the filters of query_string with operators cannot be told")
     assert "knn" not in str(said.body["query"])
     assert "not by score" in up({"query": RED, "sort": "price"}).notes[0]
-    assert "no vector clause has a weight" in up({"query": RED}, fusion=Fusion({"text": 0})).notes[0]
+    assert "no clause beside it has a weight" in up({"query": RED}, fusion=Fusion({"text": 0})).notes[0]
 
 
 def test_without_vectors_nothing_is_looked_at() -> None:
@@ -213,7 +213,7 @@ def test_the_window_is_never_more_than_the_server_takes() -> None:
 def test_boosts_are_the_tangent_of_the_fusion() -> None:
     """Where s = k, d/ds of w·s/(s+k) is w/4k; a cosine weighs w, and a knn score moves half as fast."""
     parts = Parts(RED, {}, (TEXT,), Fusion({"keyword": 2.0, "text": 0.5}, 8.0), LIMITS, Capabilities())
-    ((_, height),) = boosts(parts)
+    (height,) = boosts(parts).values()
     step = 1e-6
     slope = (2 * (8 + step) / (16 + step) - 2 * 8 / 16) / step
     assert height * (step / 2) * slope == pytest.approx(0.5 * step, rel=1e-5)

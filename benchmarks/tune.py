@@ -1,0 +1,79 @@
+"""What tuning is worth: the models' nested cross-validation by question on each data set, and which of them is kept.
+
+`python -m benchmarks.tune [esci] [fashion] [fashion-photos] [grocery-photos]`; figures of the sets left out stay.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.common import DATA, ESCI, FASHION, GROCERY, HERE, DataSet, loaded, publish, server, table
+from esmm.cli.common import Cluster
+from esmm.learn.contest import Verdict
+from esmm.learn.features import Collector
+from esmm.learn.judgements import Judgements, Question
+from esmm.learn.tune import tuned
+from esmm.photos import Photos, decode
+from esmm.query.search import Searcher
+
+SEED = 1
+KEPT = HERE / "results" / "tune.json"
+SETS: dict[str, tuple[DataSet, str]] = {
+    "esci": (ESCI, "judgements.tsv"),
+    "fashion": (FASHION, "judgements.tsv"),
+    "fashion-photos": (FASHION, "photo_judgements.tsv"),
+    "grocery-photos": (GROCERY, "photo_judgements.tsv"),
+}
+
+
+def judgements(data: DataSet, file: str) -> Judgements:
+    """Return the judgements of a file; those of photos are questions by photo."""
+    by_photo = file.startswith("photo")
+    gains = {Question(photo=q) if by_photo else Question(q): found for q, found in data.judged(file).items()}
+    return Judgements(gains, f"{data.name}/{file}")
+
+
+def contest(name: str, cluster: Cluster) -> Verdict:
+    """Let the models compete on one data set."""
+    data, file = SETS[name]
+    recipe, _ = loaded(data, cluster)
+    searcher = Searcher(cluster.client, recipe, cluster.can)
+    places = [Path(DATA / data.name / "query_photos.zip")]
+    with Photos(places if places[0].exists() else []) as photos:
+        collector = Collector(cluster.client, recipe, searcher, photo_of=lambda photo: decode(photos.read(photo)))
+        collected = collector.collect(judgements(data, file))
+    found = tuned(
+        collected, searcher.fusion, loss="lambda", seed=SEED, k=recipe.search.k, on_step=lambda _done, _all: None
+    )
+    return found.verdict
+
+
+def rows_of(verdict: Verdict) -> Iterable[list[str]]:
+    """Return a row a model: nDCG@10, and the difference to the strongest form of the keyword."""
+    for row in verdict.table:
+        name, gain = str(row["model"]), f"{row['gain']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+        shown = f"**{name}** (kept, {verdict.label})" if name == verdict.kept else name
+        p = f"{row['p']:.3f}" if "p" in row else ""
+        yield [shown, f"{row['ndcg']:.3f}", "-" if name == verdict.baseline else gain, p]
+
+
+def main() -> None:
+    """Measure what is named, and publish all."""
+    cluster, sections = server(), json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    for name in sys.argv[1:] or SETS:
+        verdict = contest(name, cluster)
+        header = (name, "nDCG@10", f"over {verdict.baseline} [paired 90 %]", "p, corrected")
+        sections[name] = table(header, list(rows_of(verdict))) + f"\n\nVerdict: {verdict.why}."
+        KEPT.write_text(json.dumps(sections, indent=2) + "\n", encoding="utf-8")
+    title = f"What tuning is worth: five-fold nested cross-validation by question, seed {SEED}"
+    notes = (
+        "Models in the order of their simplicity; fitted and chosen without the questions that they are measured on. "
+        "The judgements of fashion are made from attributes, not by people. Forms of the keyword query, RRF and trees "
+        "are yardsticks: no request on the basic licence holds them, or they are no fusion."
+    )
+    publish("tune", title, [sections[name] for name in SETS if name in sections], notes=notes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How well systems rank judged products: measures, comparison with significance, interleaving, and a report."""

@@ -1,0 +1,238 @@
+"""An evaluation against an index: clause scores, latency and titles are asked for; all else is arithmetic."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from esmm import __version__
+from esmm.errors import LearnError, QueryError
+from esmm.evaluate.against import Regression, regressed
+from esmm.evaluate.build import Contender, Facts, built, cautions, ranked
+from esmm.evaluate.losses import shown
+from esmm.evaluate.systems import SEED, Ground
+from esmm.learn.features import Collector
+from esmm.query.calibrate import Calibration
+from esmm.query.encode import Ask
+from esmm.query.fusion import KEYWORD
+from esmm.query.model import FILE, FusionModel
+from esmm.query.rewrite import with_text
+from esmm.query.search import request
+from esmm.query.text import text_of
+from esmm.query.upgrade import upgrade_body
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+    from PIL.Image import Image
+
+    from esmm.cluster import Capabilities
+    from esmm.evaluate.report import Report
+    from esmm.learn.features import Collected
+    from esmm.learn.judgements import Judgements
+    from esmm.query.clauses import Clause
+    from esmm.query.fusion import Fusion
+    from esmm.query.search import Searcher
+    from esmm.recipe import Recipe
+
+Json = dict[str, Any]
+
+UNTUNED = "untuned fusion"
+_TIMED, _WARM, _AT_ONCE = 30, 3, 1000
+_SHOWN_LETTERS = 90
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The index to evaluate: ``searcher`` holds the untuned fusion; ``body`` is the shop's own request, if it has one.
+
+    ``photo_of`` opens the photo that a question names.
+    """
+
+    client: "Elasticsearch"
+    can: "Capabilities"
+    recipe: "Recipe"
+    searcher: "Searcher"
+    body: Json | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+    photo_of: "Callable[[str], Image] | None" = None
+
+    @property
+    def untuned(self) -> "Fusion":
+        """The fusion of the recipe, with the constant of its keyword query."""
+        return self.calibrated(self.searcher.fusion)
+
+    def calibrated(self, fusion: "Fusion") -> "Fusion":
+        """Return a fusion as the shop's own query is answered with: by the constant that it was calibrated to."""
+        known = self.calibration.saturation(self.body["query"]) if self.body else None
+        return replace(fusion, saturation=known) if known else fusion
+
+    def ask(self, text: str | None, photo: str | None) -> Ask:
+        """Return what is asked, with its photo opened."""
+        return Ask(text, self.photo_of(photo) if photo and self.photo_of else None)
+
+
+def evaluate(
+    shop: Shop,
+    judgements: "Judgements",
+    fusions: Sequence[Path],
+    *,
+    measure: str,
+    on_step: Callable[[int, int], None] = lambda _done, _all: None,
+) -> "Report":
+    """Evaluate fusions of an index by judgements, beside the untuned one and all yardsticks.
+
+    Raises LearnError for judgements of another index or without anything to find, and for fusions of another recipe.
+    """
+    names = [path.name if [other.name for other in fusions].count(path.name) == 1 else str(path) for path in fusions]
+    tuned = [_tuned(shop, path, name, judgements) for path, name in zip(fusions, names, strict=True)]
+    contenders = [*tuned, Contender(UNTUNED, shop.untuned)]
+    collector = Collector(shop.client, shop.recipe, shop.searcher, body=shop.body, photo_of=shop.photo_of)
+    collected = collector.collect(judgements, on_step)
+    ground = Ground(collected.table, shop.untuned, shop.recipe.search.k * shop.recipe.index.shards)
+    found = ranked(ground, contenders)
+    facts = Facts(
+        f"{shop.recipe.index.name}, by {Path(judgements.source).name}",
+        {"fusions": ", ".join(contender.name for contender in contenders), **_provenance(shop, judgements, collected)},
+        timed(shop, judgements, contenders),
+        _titles(shop, sorted(shown(found.runs, [KEYWORD, *(contender.name for contender in contenders)]))),
+        cautions(ground, contenders, (KEYWORD, *shop.recipe.vectors(), *shop.recipe.clauses)),
+    )
+    return built(ground, contenders, found, facts, measure)
+
+
+def beside(recipe: "Recipe") -> list[Path]:
+    """Return the tuned fusion that lies beside a recipe, if there is one."""
+    path = Path(recipe.source).parent / FILE
+    return [path] if path.is_file() else []
+
+
+def older(path: Path, digest: str) -> Json:
+    """Read an older report. Raises LearnError if the file is none, or one by other judgements than these."""
+    remedy = "name what esmm evaluate --json wrote"
+    try:
+        old: Json = json.loads(path.read_text(encoding="utf-8"))
+        theirs, _ = old["provenance"]["digest"], old["provenance"]["fusions"].split(", ")
+        _ = [system["name"] for system in old["systems"]]
+    except OSError as error:
+        raise LearnError(f"{path} cannot be read: {error.strerror}", remedy) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise LearnError(f"{path} is no report of esmm evaluate", remedy) from None
+    if theirs != digest:
+        raise LearnError(
+            f"{path} was measured by other judgements (digest {theirs}, these have {digest})",
+            "compare by the same judgements; after new ones, write a new report to compare with",
+        )
+    return old
+
+
+def fallen(report: "Report", old: Json) -> list[Regression]:
+    """Return what of the keyword and the fusions fell since an older report; yardsticks are not looked at."""
+    return regressed(_shops_own(report.as_json()), _shops_own(old))
+
+
+def own_query(body: Json, source: str) -> Json:
+    """Return a shop's own request. Raises QueryError unless its words can be replaced by those of a question."""
+    if not body.get("query") or text_of(body["query"]) is None:
+        raise QueryError(
+            f"the query of {source} asks for no text that a question's words could replace",
+            "give the search body as your shop sends it",
+        )
+    return body
+
+
+def timed(shop: Shop, judgements: "Judgements", contenders: Sequence[Contender]) -> dict[str, tuple[float, float]]:
+    """Return the median and the 95th percentile of the time that real requests take, in ms, by system.
+
+    Up to 30 questions, spread over all; the systems take turns. Encoding the question is not in it.
+    """
+    questions = list(judgements.gains)
+    some = questions[:: max(1, len(questions) // _TIMED)][:_TIMED]
+    bodies = [dict(_bodies(shop, shop.ask(q.text, q.photo), contenders)) for q in some]
+    for body in (body for each in bodies[:_WARM] for body in each.values()):
+        _sent(shop, body)
+    times: dict[str, list[float]] = {}
+    for each in bodies:
+        for name, body in each.items():
+            times.setdefault(name, []).append(_sent(shop, body))
+    return {name: (float(np.median(taken)), float(np.percentile(taken, 95))) for name, taken in times.items()}
+
+
+def _sent(shop: Shop, body: Json) -> float:
+    start = time.perf_counter()
+    shop.client.search(index=shop.recipe.index.name, body=body)
+    return 1000 * (time.perf_counter() - start)
+
+
+def _bodies(shop: Shop, ask: Ask, contenders: Sequence[Contender]) -> Iterator[tuple[str, Json]]:
+    """Yield the request of each system for a question; the keyword has none for a photo alone."""
+    clauses = shop.searcher.clauses(ask)
+    if ask.text:
+        yield KEYWORD, _body(shop, ask, [], shop.searcher.fusion)
+    for contender in contenders:
+        fusion = contender.fusion.at(ask.text, photo=ask.photo is not None)
+        yield contender.name, _body(shop, ask, clauses, fusion)
+
+
+def _body(shop: Shop, ask: Ask, clauses: "Sequence[Clause]", fusion: "Fusion") -> Json:
+    if shop.body is None:
+        return request(shop.recipe, ask, clauses, fusion, shop.can)
+    given = {**shop.body, "query": with_text(shop.body["query"], ask.text)} if ask.text else shop.body
+    return upgrade_body(given, clauses, fusion, limits=shop.recipe.search, can=shop.can).body if clauses else given
+
+
+def _tuned(shop: Shop, path: Path, name: str, judgements: "Judgements") -> Contender:
+    model = FusionModel.load(path)
+    model.check(shop.recipe, str(path))
+    own = model.provenance.get("digest") == judgements.digest
+    note = f"{model.label}: {model.kind}" + (", tuned on these judgements" if own else "")
+    return Contender(name, shop.calibrated(model.fusion(shop.searcher.fusion)), note, own, _unseen(model))
+
+
+def _unseen(model: FusionModel) -> str:
+    """Say what the nested folds of the tuning measured; nothing where the file does not tell."""
+    try:
+        gain, (low, high) = model.provenance["gain"], model.provenance["interval_90"]
+        return f"{gain:+.3f} nDCG@10 [{low:+.3f}, {high:+.3f}] over {model.provenance['baseline']}"
+    except (KeyError, TypeError, ValueError):  # a file that somebody edited
+        return ""
+
+
+def _shops_own(report: Json) -> Json:
+    """Return a report without yardsticks: how they rank is not what a shop ships."""
+    names = {KEYWORD, *report["provenance"]["fusions"].split(", ")}
+    return {**report, "systems": [system for system in report["systems"] if system["name"] in names]}
+
+
+def _provenance(shop: Shop, judgements: "Judgements", collected: "Collected") -> dict[str, object]:
+    told: dict[str, object] = {
+        "judgements": judgements.source,
+        "digest": judgements.digest,
+        "index": shop.recipe.index.name,
+        "recipe": shop.recipe.source,
+        "keyword": "the shop's own query" if shop.body else f"esmm's, {shop.recipe.search.form}",
+        "judged products": sum(map(len, judgements.gains.values())),
+        "seed": SEED,
+        "esmm": __version__,
+        "latency": f"of up to {_TIMED} questions, without encoding them",
+    }
+    return told | ({"not in the index": collected.absence} if collected.absence else {})
+
+
+def _titles(shop: Shop, ids: Sequence[str]) -> Mapping[str, str]:
+    fields = shop.recipe.searched()
+    title = max(fields, key=lambda name: fields[name])
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        some = list(ids[start : start + _AT_ONCE])
+        body: Json = {"query": {"ids": {"values": some}}, "size": len(some), "_source": [title]}
+        hits = shop.client.search(index=shop.recipe.index.name, body=body)["hits"]["hits"]
+        found |= {hit["_id"]: _short(str(hit["_source"].get(title, ""))) for hit in hits}
+    return found
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= _SHOWN_LETTERS else title[: _SHOWN_LETTERS - 1] + "…"

@@ -1,0 +1,92 @@
+"""The scores of many questions side by side, padded to one shape, for arithmetic in bulk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from esmm.query.gate import FACTS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from esmm.learn.scores import Table
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+CUT = 10
+_NOWHERE = -1e9
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Questions x products x clauses.
+
+    ``raws`` is (q, n, c) with NaN where a clause does not match, ``gains`` (q, n) with 0 where nobody judged,
+    ``candidates`` (q, n) says what a search finds, ``facts`` is (q, f), ``ideal`` the DCG@10 of the best order of all
+    judged products.
+    """
+
+    clauses: tuple[str, ...]
+    names: tuple[str, ...]
+    raws: "Floats"
+    gains: "Floats"
+    candidates: "Flags"
+    facts: "Floats"
+    ideal: "Floats"
+
+    @classmethod
+    def of(cls, table: "Table") -> "Stack":
+        """Lay the questions of a table side by side."""
+        questions, width = table.questions, max(len(question.ids) for question in table.questions)
+        shape = (len(questions), width)
+        raws, gains = np.full((*shape, len(table.clauses)), np.nan), np.zeros(shape)
+        candidates, ideal = np.zeros(shape, dtype=bool), np.zeros(len(questions))
+        for row, question in enumerate(questions):
+            held = len(question.ids)
+            raws[row, :held], candidates[row, :held] = question.raws, question.candidate
+            gains[row, :held] = np.nan_to_num(question.gains)
+            ideal[row] = dcg(np.sort(gains[row])[::-1][None])[0]
+        facts = np.array([[question.facts[name] for name in FACTS] for question in questions])
+        return cls(table.clauses, tuple(q.question.name for q in questions), raws, gains, candidates, facts, ideal)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def rows(self, chosen: "Sequence[int] | NDArray[np.int_]") -> "Stack":
+        """Return these questions only."""
+        rows = np.asarray(chosen, dtype=int)
+        names = tuple(self.names[row] for row in rows)
+        parts = {name: getattr(self, name)[rows] for name in ("raws", "gains", "candidates", "facts", "ideal")}
+        return replace(self, names=names, **parts)
+
+    def column(self, clause: str) -> "Floats":
+        """Return the raw scores of one clause, (q, n)."""
+        return self.raws[:, :, self.clauses.index(clause)]
+
+    def only(self, clauses: Sequence[str]) -> "Stack":
+        """Return these clauses only, in this order."""
+        places = [self.clauses.index(clause) for clause in clauses]
+        return replace(self, clauses=tuple(clauses), raws=self.raws[:, :, places])
+
+    def ranked(self, scores: "Floats", depth: int) -> "NDArray[np.int_]":
+        """Return the places of the best candidates, (q, depth); equal scores stay in their order."""
+        held = np.where(self.candidates, np.nan_to_num(scores, nan=_NOWHERE), 2 * _NOWHERE)
+        return np.argsort(-held, axis=1, kind="stable")[:, :depth]
+
+    def ndcg(self, scores: "Floats") -> "Floats":
+        """Return nDCG@10 of each question (Järvelin and Kekäläinen 2002): gains as they are, not judged counts 0.
+
+        A product without a score (NaN) is not found: what only vectors know is no hit of the keyword.
+        """
+        hits = self.candidates & ~np.isnan(scores)
+        found = np.take_along_axis(np.where(hits, self.gains, 0.0), self.ranked(scores, CUT), axis=1)
+        return np.divide(dcg(found), self.ideal, out=np.zeros(len(self)), where=self.ideal > 0)
+
+
+def dcg(gains: "Floats") -> "Floats":
+    """Return the discounted cumulated gain of the first ten columns."""
+    first = gains[:, :CUT]
+    return np.asarray((first / np.log2(np.arange(first.shape[1]) + 2)).sum(axis=1))

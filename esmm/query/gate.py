@@ -1,0 +1,90 @@
+"""The gate: weights that depend on what a query looks like, by plain arithmetic over features of the query alone."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+Facts = Mapping[str, float]
+
+FACTS = ("words", "numbers", "codes", "rarity", "unknown", "photo")
+BOUND = math.log(3)  # no query moves a weight by more than three times
+_WORD = re.compile(r"[^\W_]+")
+_CODE = re.compile(r"(?=.*\d)(?=.*[^\W\d_])")  # letters and digits in one word: a model number
+
+
+@dataclass(frozen=True)
+class Rarity:
+    """How rare words are in an index: the share of its products' titles that have them, for its common words only."""
+
+    shares: Mapping[str, float] = field(default_factory=dict)
+    least: float = 1e-4  # the share of a word that the table does not have
+
+    @classmethod
+    def counted(cls, titles: Sequence[str], *, size: int = 2000) -> "Rarity":
+        """Count the words of titles; the commonest ones are kept."""
+        counts: dict[str, int] = {}
+        for title in titles:
+            for word in set(words_of(title)):
+                counts[word] = counts.get(word, 0) + 1
+        common = sorted(counts, key=lambda word: (-counts[word], word))[:size]
+        total = max(1, len(titles))
+        return cls({word: round(counts[word] / total, 6) for word in common}, 0.5 / total)
+
+    def of(self, word: str) -> float:
+        """Return the rarity of a word: minus the natural logarithm of its share."""
+        return -math.log(self.shares.get(word, self.least))
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Moves the weight of each clause by a factor exp(sum of coefficient * fact), within ``bound`` either way.
+
+    A fact x counts as (x - middle) / scale. ``coefficients`` are by clause and fact; ``rarity`` is what facts about
+    rare words come from.
+    """
+
+    coefficients: Mapping[str, Mapping[str, float]]
+    middles: Mapping[str, float]
+    scales: Mapping[str, float]
+    bound: float = BOUND
+    rarity: Rarity = field(default_factory=Rarity)
+
+    def facts(self, text: str | None, *, photo: bool) -> "Facts":
+        """Return what this gate looks at in a query."""
+        return facts_of(text, photo=photo, rarity=self.rarity)
+
+    def factor(self, clause: str, facts: Facts) -> float:
+        """Return what the weight of a clause is multiplied by for a query."""
+        moved = sum(
+            coefficient * (facts.get(name, 0.0) - self.middles[name]) / self.scales[name]
+            for name, coefficient in self.coefficients.get(clause, {}).items()
+        )
+        return math.exp(max(-self.bound, min(self.bound, moved)))
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in lower case."""
+    return _WORD.findall(text.lower())
+
+
+def facts_of(text: str | None, *, photo: bool, rarity: Rarity) -> dict[str, float]:
+    """Return what can be told of a query without asking the index.
+
+    ``words`` is how many it has; ``numbers``, ``codes`` and ``unknown`` are the shares of words that are numbers, that
+    mix letters and digits, and that the table of the index's common words lacks; ``rarity`` is the mean of its words.
+    """
+    words = words_of(text or "")
+    return {
+        "words": float(min(len(words), 12)),
+        "numbers": _share(word.isdigit() for word in words),
+        "codes": _share(bool(_CODE.search(word)) for word in words),
+        "rarity": sum(rarity.of(word) for word in words) / len(words) if words else 0.0,
+        "unknown": _share(word not in rarity.shares for word in words),
+        "photo": float(photo),
+    }
+
+
+def _share(found: Iterable[bool]) -> float:
+    hits = list(found)
+    return sum(hits) / len(hits) if hits else 0.0
