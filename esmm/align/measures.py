@@ -50,6 +50,11 @@ class Epoch:
         return cls(raw["number"], raw["loss"], raw["learning_rate"], raw["seconds"], **directions)
 
 
+def best_of(history: "Sequence[Epoch]") -> Epoch:
+    """Return the epoch with the highest validation score; of equal ones the first that was trained."""
+    return max(history, key=lambda epoch: (epoch.score, epoch.number > 0))
+
+
 def measured(queries: "NDArray[np.float32]", answers: "NDArray[np.float32]", right: "NDArray[np.bool_]") -> Measures:
     """Rank all answers for each query by cosine; both are unit rows, ``right[q, a]`` says what is a right answer.
 

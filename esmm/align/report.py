@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from esmm.align.measures import best_of
 from esmm.errors import AlignError
 from esmm.paths import whole
 
@@ -96,7 +97,7 @@ def write_page(
         history=history,
         examples=examples,
         compared=_compared(history),
-        best=_best(history),
+        best=best_of(history),
         curves=[(media, _drawn(history, look, stacked=stacked)) for media, look, stacked in _SCREENS],
         directions=_DIRECTIONS,
         measures=_MEASURES,
@@ -104,14 +105,10 @@ def write_page(
     _replace(path, page.encode(errors="replace"))
 
 
-def _best(history: "Sequence[Epoch]") -> "Epoch":
-    return max(history, key=lambda epoch: epoch.score)
-
-
 def _compared(history: "Sequence[Epoch]") -> "dict[str, Epoch]":
     """Return the columns of the table of measures; without epoch 0 there is no "before"."""
     before = {"Before": history[0]} if history[0].number == 0 else {}
-    return before | {"Best": _best(history), "Last": history[-1]}
+    return before | {"Best": best_of(history), "Last": history[-1]}
 
 
 def _plain(value: object) -> str:
@@ -218,7 +215,7 @@ def _every(points: "Sized") -> int:
 
 
 def _mark_best(axes: "Axes", history: "Sequence[Epoch]", look: _Look) -> None:
-    number = _best(history).number
+    number = best_of(history).number
     axes.axvline(number, color=look.faint, linestyle=":", zorder=0, label=f"best epoch: {number}")
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from esmm.align.augment import as_floats, catalogue_view, scene_view
 from esmm.align.corpus import Batch, Corpus
 from esmm.align.losses import LOSSES, Comparison, kept_neighbours, same_product
-from esmm.align.measures import Epoch, both_ways
+from esmm.align.measures import Epoch, best_of, both_ways
 from esmm.align.settings import Settings
 from esmm.encoders.backbone import standardised
 from esmm.encoders.tower import Tower
@@ -61,8 +61,8 @@ class Training:
 
     @property
     def best(self) -> Epoch:
-        """The epoch with the highest validation score; of equal ones the first that was trained."""
-        return max(self.history, key=lambda epoch: (epoch.score, epoch.number > 0))
+        """The epoch whose tower is kept."""
+        return best_of(self.history)
 
     @property
     def _probed(self) -> int:

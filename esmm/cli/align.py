@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from esmm.cli.common import RECIPE, device_option, load_recipe, say
+from esmm.cli.common import RECIPE, load_recipe, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HELP = {
     "train": "What learns: the projection, the backbone's second half too, or all of it.",
     "loss": "What is made small.",
-    "probe": "Passes of the projection alone over stored features, before the epochs.",
+    "probe": "Passes of the projection alone over stored features: epoch 1, before the others; 0 leaves it out.",
     "epochs": "Passes over the pairs.",
     "batch": "Pairs compared at a time.",
     "side": "Pixels of the square that photos are fitted into.",
@@ -39,6 +39,7 @@ _HELP = {
 
 
 _RANGES = {int: click.IntRange(min=0), float: click.FloatRange(min=0)}
+_COUNTS = dict.fromkeys(("epochs", "batch", "side", "hidden", "patience"), click.IntRange(min=1))
 
 
 def _settings_options(command: "Callable[..., Any]") -> "Callable[..., Any]":
@@ -47,7 +48,7 @@ def _settings_options(command: "Callable[..., Any]") -> "Callable[..., Any]":
 
     for field in reversed(fields(Settings)):
         choices = get_args(field.type)
-        kind = click.Choice(choices) if choices else _RANGES[type(field.default)]
+        kind = click.Choice(choices) if choices else _COUNTS.get(field.name) or _RANGES[type(field.default)]
         flag = "--" + field.name.replace("_", "-")
         command = click.option(flag, type=kind, default=field.default, show_default=True, help=_HELP[field.name])(
             command
@@ -73,13 +74,20 @@ def _settings_options(command: "Callable[..., Any]") -> "Callable[..., Any]":
 @click.option("--search", is_flag=True, help="Try a few settings on part of the pairs first, and train with the best.")
 @click.option("-q", "--quiet", is_flag=True, help="Print faults only.")
 @_settings_options
-@device_option
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="Where the training runs.",
+)
 def align(catalogues: tuple[str, ...], *, folder: str, search: bool, quiet: bool, **given: Any) -> None:
     """Train a photo encoder on the CATALOGUES' own photos and texts, into the space of their text encoder.
 
     The result is a folder: name it as image.model in the recipe, and words find photos.
     Killed or interrupted, the same command goes on after the last whole epoch.
     """
+    from esmm.align.measures import best_of
     from esmm.align.run import align as train
     from esmm.align.search import best_settings
 
@@ -88,7 +96,7 @@ def align(catalogues: tuple[str, ...], *, folder: str, search: bool, quiet: bool
         job = replace(job, settings=best_settings(job, watch, lambda line: None if quiet else click.echo(line)))
     history = train(job, watch)
     if not quiet:
-        best = max(history, key=lambda epoch: epoch.score)
+        best = best_of(history)
         click.echo(f'{folder} holds the tower of epoch {best.number}; in the recipe:\n\n[image]\nmodel = "{folder}"')
 
 
