@@ -1,6 +1,7 @@
 """What tuning is worth: the models' nested cross-validation by question on each data set, and which of them is kept.
 
-`python -m benchmarks.tune [esci] [fashion] [fashion-photos] [grocery-photos]`; figures of the sets left out stay.
+`python -m benchmarks.tune [esci] [esci-offline] [fashion] [fashion-offline] [fashion-photos] [grocery-photos]`; figures
+of the sets left out stay. ``-offline``: from the catalogue alone, without a server.
 """
 
 import json
@@ -10,18 +11,23 @@ from pathlib import Path
 
 from benchmarks.common import DATA, ESCI, FASHION, GROCERY, HERE, DataSet, loaded, publish, server, table
 from esmm.cli.common import Cluster
+from esmm.encoders import load_encoders
 from esmm.learn.contest import Verdict
-from esmm.learn.features import Collector
+from esmm.learn.features import Collected, Collector
 from esmm.learn.judgements import Judgements, Question
+from esmm.learn.offline import OfflineCollector
 from esmm.learn.tune import tuned
 from esmm.photos import Photos, decode
+from esmm.query.fusion import Fusion, untuned_fusion
 from esmm.query.search import Searcher
 
 SEED = 1
 KEPT = HERE / "results" / "tune.json"
 SETS: dict[str, tuple[DataSet, str]] = {
     "esci": (ESCI, "judgements.tsv"),
+    "esci-offline": (ESCI, "judgements.tsv"),
     "fashion": (FASHION, "judgements.tsv"),
+    "fashion-offline": (FASHION, "judgements.tsv"),
     "fashion-photos": (FASHION, "photo_judgements.tsv"),
     "grocery-photos": (GROCERY, "photo_judgements.tsv"),
 }
@@ -37,16 +43,25 @@ def judgements(data: DataSet, file: str) -> Judgements:
 def contest(name: str, cluster: Cluster) -> Verdict:
     """Let the models compete on one data set."""
     data, file = SETS[name]
+    collected, current = (_offline if name.endswith("-offline") else _asked)(data, judgements(data, file), cluster)
+    search = data.recipe.search
+    found = tuned(collected, current, loss="lambda", seed=SEED, k=search.k, on_step=lambda _done, _all: None)
+    return found.verdict
+
+
+def _asked(data: DataSet, judged: Judgements, cluster: Cluster) -> tuple[Collected, Fusion]:
     recipe, _ = loaded(data, cluster)
     searcher = Searcher(cluster.client, recipe, cluster.can)
     places = [Path(DATA / data.name / "query_photos.zip")]
     with Photos(places if places[0].exists() else []) as photos:
         collector = Collector(cluster.client, recipe, searcher, photo_of=lambda photo: decode(photos.read(photo)))
-        collected = collector.collect(judgements(data, file))
-    found = tuned(
-        collected, searcher.fusion, loss="lambda", seed=SEED, k=recipe.search.k, on_step=lambda _done, _all: None
-    )
-    return found.verdict
+        return collector.collect(judged), searcher.fusion
+
+
+def _offline(data: DataSet, judged: Judgements, _cluster: Cluster) -> tuple[Collected, Fusion]:
+    encoders, _ = load_encoders(data.recipe)
+    collector = OfflineCollector(data.recipe, data.catalogue, encoders=encoders)
+    return collector.collect(judged), untuned_fusion(data.recipe, None)
 
 
 def rows_of(verdict: Verdict) -> Iterable[list[str]]:
@@ -70,7 +85,8 @@ def main() -> None:
     notes = (
         "Models in the order of their simplicity; fitted and chosen without the questions that they are measured on. "
         "The judgements of fashion are made from attributes, not by people. Forms of the keyword query, RRF and trees "
-        "are yardsticks: no request on the basic licence holds them, or they are no fusion."
+        "are yardsticks: no request on the basic licence holds them, or they are no fusion. ``-offline`` learns from "
+        "the catalogue with rank-bm25, without a server."
     )
     publish("tune", title, [sections[name] for name in SETS if name in sections], notes=notes)
 

@@ -50,6 +50,13 @@ _WIDE = 170
 @click.option("--photos", multiple=True, metavar="PLACE", help="Folder or zip file with the photos of questions.")
 @click.option("--format", "form", default="auto", show_default=True, help="table, jsonl, trec, quepid or rank_eval.")
 @click.option("--topics", help="TREC topics: what the ids of qrels stand for.")
+@click.option(
+    "--strategy",
+    "strategies",
+    multiple=True,
+    type=click.Choice(["exact", "boost", "linear", "rrf"]),
+    help="Also search by this strategy with the first fusion; may be repeated.",
+)
 @click.option("--measure", default="nDCG@10", show_default=True, help="What systems are compared by.")
 @click.option("--json", "json_out", metavar="FILE", help="Write the report as JSON.")
 @click.option("--html", "html_out", metavar="FILE", help="Write the report as one page with drawings.")
@@ -76,7 +83,7 @@ def evaluate(judgements: str | None, recipe_path: str, device: str, interleaving
     if interleaving is not None:
         _tell_clicks(interleaving)
         return
-    names = ("body", "fusions", "photos", "form", "topics", "measure", "json_out", "html_out", "against")
+    names = ("body", "fusions", "strategies", "photos", "form", "topics", "measure", "json_out", "html_out", "against")
     given = {name: options.pop(name) for name in names}
     recipe = load_recipe(recipe_path)
     judged = read_judgements(str(judgements), format=given["form"], topics=given["topics"])
@@ -98,7 +105,9 @@ def _report(
     check_names([given["measure"]])
     fusions = [Path(name) for name in given["fusions"]] or beside(recipe)
     with _shop(recipe, device, given, options) as shop, steps("asking for scores") as on_step:
-        return evaluate(shop, judged, fusions, measure=given["measure"], on_step=on_step)
+        return evaluate(
+            shop, judged, fusions, measure=given["measure"], strategies=given["strategies"], on_step=on_step
+        )
 
 
 @contextmanager

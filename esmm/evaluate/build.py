@@ -65,10 +65,10 @@ class Evaluated:
     left_out: str = ""
 
 
-def ranked(ground: Ground, contenders: Sequence[Contender]) -> Evaluated:
-    """Rank the candidates of all questions by all systems."""
+def ranked(ground: Ground, contenders: Sequence[Contender], searched: Mapping[str, Run] | None = None) -> Evaluated:
+    """Rank the candidates of all questions by all systems; ``searched`` are systems that were really asked."""
     runs = {KEYWORD: ground.run(alone(ground, KEYWORD))}
-    runs |= {c.name: ground.run(fused(ground, c.fusion)) for c in contenders}
+    runs |= {c.name: ground.run(fused(ground, c.fusion)) for c in contenders} | dict(searched or {})
     runs |= {f"{_FORM}{form.removeprefix(FORM)})": ground.run(alone(ground, form)) for form in ground.forms}
     runs |= {f"{vector} alone": ground.run(alone(ground, vector)) for vector in ground.vectors}
     runs[f"RRF, k = {RRF_CONSTANT}"] = ground.run(rrf(ground))

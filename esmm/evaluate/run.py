@@ -1,17 +1,15 @@
 """An evaluation against an index: clause scores, latency and titles are asked for; all else is arithmetic."""
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from esmm import __version__
 from esmm.errors import LearnError, QueryError
 from esmm.evaluate.against import Regression, regressed
+from esmm.evaluate.asked import TIMED, Way, searched, timed
 from esmm.evaluate.build import Contender, Facts, built, cautions, ranked
 from esmm.evaluate.losses import shown
 from esmm.evaluate.systems import SEED, Ground
@@ -20,10 +18,7 @@ from esmm.query.calibrate import Calibration
 from esmm.query.encode import Ask
 from esmm.query.fusion import KEYWORD
 from esmm.query.model import FILE, FusionModel
-from esmm.query.rewrite import with_text
-from esmm.query.search import request
 from esmm.query.text import text_of
-from esmm.query.upgrade import upgrade_body
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -33,15 +28,15 @@ if TYPE_CHECKING:
     from esmm.evaluate.report import Report
     from esmm.learn.features import Collected
     from esmm.learn.judgements import Judgements
-    from esmm.query.clauses import Clause
     from esmm.query.fusion import Fusion
     from esmm.query.search import Searcher
+    from esmm.query.upgrade import Strategy
     from esmm.recipe import Recipe
 
 Json = dict[str, Any]
 
 UNTUNED = "untuned fusion"
-_TIMED, _WARM, _AT_ONCE = 30, 3, 1000
+_AT_ONCE = 1000
 _SHOWN_LETTERS = 90
 
 
@@ -81,9 +76,12 @@ def evaluate(
     fusions: Sequence[Path],
     *,
     measure: str,
+    strategies: "Sequence[Strategy]" = (),
     on_step: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> "Report":
     """Evaluate fusions of an index by judgements, beside the untuned one and all yardsticks.
+
+    Each of ``strategies`` is a system more: the first fusion as real requests of that strategy answer it.
 
     Raises LearnError for judgements of another index or without anything to find, and for fusions of another recipe.
     """
@@ -93,11 +91,13 @@ def evaluate(
     collector = Collector(shop.client, shop.recipe, shop.searcher, body=shop.body, photo_of=shop.photo_of)
     collected = collector.collect(judgements, on_step)
     ground = Ground(collected.table, shop.untuned, shop.recipe.search.k * shop.recipe.index.shards)
-    found = ranked(ground, contenders)
+    ways = [Way(f"{contenders[0].name} by {name}", contenders[0].fusion, name) for name in strategies]
+    found = ranked(ground, contenders, {way.name: searched(shop, judgements, way) for way in ways})
+    every = [*(Way(contender.name, contender.fusion) for contender in contenders), *ways]
     facts = Facts(
         f"{shop.recipe.index.name}, by {Path(judgements.source).name}",
-        {"fusions": ", ".join(contender.name for contender in contenders), **_provenance(shop, judgements, collected)},
-        timed(shop, judgements, contenders),
+        {"fusions": ", ".join(way.name for way in every), **_provenance(shop, judgements, collected)},
+        timed(shop, judgements, every),
         _titles(shop, sorted(shown(found.runs, [KEYWORD, *(contender.name for contender in contenders)]))),
         cautions(ground, contenders, (KEYWORD, *shop.recipe.vectors(), *shop.recipe.clauses)),
     )
@@ -144,46 +144,6 @@ def own_query(body: Json, source: str) -> Json:
     return body
 
 
-def timed(shop: Shop, judgements: "Judgements", contenders: Sequence[Contender]) -> dict[str, tuple[float, float]]:
-    """Return the median and the 95th percentile of the time that real requests take, in ms, by system.
-
-    Up to 30 questions, spread over all; the systems take turns. Encoding the question is not in it.
-    """
-    questions = list(judgements.gains)
-    some = questions[:: max(1, len(questions) // _TIMED)][:_TIMED]
-    bodies = [dict(_bodies(shop, shop.ask(q.text, q.photo), contenders)) for q in some]
-    for body in (body for each in bodies[:_WARM] for body in each.values()):
-        _sent(shop, body)
-    times: dict[str, list[float]] = {}
-    for each in bodies:
-        for name, body in each.items():
-            times.setdefault(name, []).append(_sent(shop, body))
-    return {name: (float(np.median(taken)), float(np.percentile(taken, 95))) for name, taken in times.items()}
-
-
-def _sent(shop: Shop, body: Json) -> float:
-    start = time.perf_counter()
-    shop.client.search(index=shop.recipe.index.name, body=body)
-    return 1000 * (time.perf_counter() - start)
-
-
-def _bodies(shop: Shop, ask: Ask, contenders: Sequence[Contender]) -> Iterator[tuple[str, Json]]:
-    """Yield the request of each system for a question; the keyword has none for a photo alone."""
-    clauses = shop.searcher.clauses(ask)
-    if ask.text:
-        yield KEYWORD, _body(shop, ask, [], shop.searcher.fusion)
-    for contender in contenders:
-        fusion = contender.fusion.at(ask.text, photo=ask.photo is not None)
-        yield contender.name, _body(shop, ask, clauses, fusion)
-
-
-def _body(shop: Shop, ask: Ask, clauses: "Sequence[Clause]", fusion: "Fusion") -> Json:
-    if shop.body is None:
-        return request(shop.recipe, ask, clauses, fusion, shop.can)
-    given = {**shop.body, "query": with_text(shop.body["query"], ask.text)} if ask.text else shop.body
-    return upgrade_body(given, clauses, fusion, limits=shop.recipe.search, can=shop.can).body if clauses else given
-
-
 def _tuned(shop: Shop, path: Path, name: str, judgements: "Judgements") -> Contender:
     model = FusionModel.load(path)
     model.check(shop.recipe, str(path))
@@ -217,7 +177,7 @@ def _provenance(shop: Shop, judgements: "Judgements", collected: "Collected") ->
         "judged products": sum(map(len, judgements.gains.values())),
         "seed": SEED,
         "esmm": __version__,
-        "latency": f"of up to {_TIMED} questions, without encoding them",
+        "latency": f"of up to {TIMED} questions, without encoding them",
     }
     return told | ({"not in the index": collected.absence} if collected.absence else {})
 

@@ -55,12 +55,16 @@ def request(recipe: "Recipe", ask: Ask, clauses: Sequence[Clause], fusion: Fusio
         )
     if not ask.text and all(fusion.weight(c.name) <= 0 for c in clauses if isinstance(c, VectorClause)):
         raise QueryError("nothing in the question has a weight above 0", "raise the weights under [fusion]")
+    return upgrade_body(plain_request(recipe, ask), clauses, fusion, limits=recipe.search, can=can).body
+
+
+def plain_request(recipe: "Recipe", ask: Ask) -> Json:
+    """Return the keyword search for a question, as a shop without vectors would send it."""
     guard = filters_of(recipe, ask.filters)
     if ask.like:  # nobody wants to be shown the product that they named
         guard.append({"bool": {"must_not": [{"ids": {"values": list(ask.like)}}]}})
     body: Json = {"query": keyword_query(recipe, ask.text or "", guard), "size": ask.size, "from": ask.start}
-    body |= {"_source": {"excludes": hidden_fields(recipe)}}
-    return upgrade_body(body, clauses, fusion, limits=recipe.search, can=can).body
+    return body | {"_source": {"excludes": hidden_fields(recipe)}}
 
 
 def hidden_fields(recipe: "Recipe") -> list[str]:

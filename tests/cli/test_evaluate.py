@@ -149,6 +149,19 @@ def test_an_evaluated_order_is_the_order_of_searches(folder: Path, client: Elast
         }.items()
 
 
+def test_strategies_are_systems_that_are_really_asked(esmm: Esmm, folder: Path) -> None:
+    tuned(folder, clauses={"text": ClauseModel(weight=0.7)})
+    done = esmm("evaluate", "judgements.tsv", "--json", "new.json", "--strategy", "exact", "--strategy", "boost")
+    assert done.code == 0, done
+    by = {system["name"]: system for system in measured(folder)["systems"]}
+    exact, boost = by[f"{FILE} by exact"], by[f"{FILE} by boost"]
+    for name, mean in by[FILE]["means"]["nothing"].items():
+        assert name == "AUC" or exact["means"]["nothing"][name] == pytest.approx(mean, abs=1e-6), name
+    assert boost["means"]["nothing"]["nDCG@10"] > 0
+    assert boost["latency_ms"]["p50"] > 0
+    esmm("evaluate", "judgements.tsv", "--strategy", "rrf").fatal("strategy rrf cannot be used here", "auto")
+
+
 def test_photos_are_questions_too(esmm: Esmm, folder: Path) -> None:
     lines = [f"photos/{n}.png\tp{n}\t1\nphotos/{n}.png\tp{n + 1}\t0\n" for n in range(1, 12)]
     (folder / "seen.tsv").write_text("photo\tproduct_id\tgain\n" + "".join(lines), encoding="utf-8")
