@@ -201,7 +201,7 @@ def test_a_declared_clause_adds_no_hit(
     painless: None, client: Elasticsearch, can: Capabilities, loaded: Recipe, strategy: Any
 ) -> None:
     """Products are old and new everywhere; only those that words or a near photo find are there."""
-    narrow = loaded.model_copy(update={"search": loaded.search.model_copy(update={"k": 2, "num_candidates": 60})})
+    narrow = loaded.model_copy(update={"search": loaded.search.model_copy(update={"k": 2, "num_candidates": 4})})
     searcher = Searcher(client, narrow, can)
     body = {"query": {"match": {"title": "red shirt"}}, "size": COUNT, "_source": False}
     words = client.search(index=narrow.index.name, query=body["query"], size=COUNT)["hits"]["hits"]  # type: ignore[arg-type]

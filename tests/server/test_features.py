@@ -37,7 +37,7 @@ number = "sold"
 date = "added"
 half_life = "30d"
 """
-LIMITS = "[search]\nk = 3\nnum_candidates = 60\ndepth = 6\nwindow = 16\n[text]"
+LIMITS = "[search]\nk = 3\nnum_candidates = 8\ndepth = 6\nwindow = 16\n[text]"
 FIELDS = 'sold = { type = "long" }\nadded = { type = "date" }\n'
 COUNT = 60
 RED, PHOTO, BOTH = Question("red shirt"), Question(photo="5"), Question("green ostra lamp", "8")
