@@ -24,10 +24,10 @@ def fitted_boosts(stack: "Stack", fit: "Fit", vectors: Sequence[str], *, k: int)
     The tangent's boosts are where the search begins; each is then moved by factors, one after the other. A vector
     clause counts only for the ``k`` neighbours that its search finds, as in the request.
     """
-    weights = {name: weight for name, weight in fit.weights.items() if weight > 0}
+    names = [name for name, weight in fit.weights.items() if weight > 0]
     wanted = stack.ranked(fit.scores(stack), _TOP)
-    evidence = {name: _evidence(stack, name, vectors, k) for name in weights}
-    boosts = {name: height for name, height in _tangent(fit, weights, vectors).items() if name != KEYWORD}
+    evidence = {name: _evidence(stack, name, vectors, k) for name in names}
+    boosts = fit.fusion.tangent([name for name in names if name != KEYWORD], keyword=KEYWORD in names)
     best = _overlap(stack, evidence, boosts, wanted)
     for _ in range(_PASSES):
         for name, height in boosts.items():
@@ -36,15 +36,6 @@ def fitted_boosts(stack: "Stack", fit: "Fit", vectors: Sequence[str], *, k: int)
                 if (found := _overlap(stack, evidence, tried, wanted)) > best:
                     best, boosts = found, tried
     return {name: float(f"{height:.4g}") for name, height in boosts.items()}, best
-
-
-def _tangent(fit: "Fit", weights: Mapping[str, float], vectors: Sequence[str]) -> dict[str, float]:
-    constants, windows = fit.normalisers.constants, fit.normalisers.windows
-    slope = weights.get(KEYWORD, 0.0) / (4 * constants.get(KEYWORD, 1.0)) or 1.0
-    return {
-        name: (2 * weight / windows[name].width if name in vectors else weight / (4 * constants[name])) / slope
-        for name, weight in weights.items()
-    }
 
 
 def _evidence(stack: "Stack", name: str, vectors: Sequence[str], k: int) -> "Floats":

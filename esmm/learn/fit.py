@@ -10,6 +10,7 @@ import torch
 
 from esmm.learn.losses import LOSSES
 from esmm.learn.normalise import Normalisers
+from esmm.query.fusion import DEFAULT_SATURATION, KEYWORD, Fusion
 from esmm.query.gate import BOUND, FACTS
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ class Fit:
     coefficients: "Floats | None" = None
     middles: "Floats" = field(default_factory=lambda: np.zeros(len(FACTS)))
     scales: "Floats" = field(default_factory=lambda: np.ones(len(FACTS)))
+
+    @property
+    def fusion(self) -> Fusion:
+        """The same as a fusion, without the gate."""
+        constants = dict(self.normalisers.constants)
+        keyword = constants.pop(KEYWORD, DEFAULT_SATURATION)
+        return Fusion(self.weights, keyword, self.normalisers.windows, constants)
 
     def scores(self, stack: "Stack") -> "Floats":
         """Return the fused score of every product, (q, n)."""

@@ -4,7 +4,7 @@ A raw score s of a query becomes s / (s + k) (saturation, as in Elasticsearch's 
 becomes (c - low) / (high - low), held within 0 and 1. Elasticsearch computes the same in ``strategies.py``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,20 @@ class Fusion:
         """Undo :meth:`normalise` for a cosine inside its window."""
         window = self.window(clause)
         return window.low + normalised * window.width
+
+    def tangent(self, clauses: Iterable[str], *, keyword: bool) -> dict[str, float]:
+        """Return the boost of each clause beside a keyword query of boost 1, where the keyword score is one half.
+
+        d/ds of w·s/(s+k) at s = k is w/(4k), and a knn score (1+cos)/2 moves half as fast as its cosine. Without a
+        ``keyword`` query beside them, or where it weighs nothing, clauses count among themselves only.
+        """
+        slope = (self._slope(KEYWORD) if keyword else 1.0) or 1.0
+        return {clause: self._slope(clause) / slope for clause in clauses}
+
+    def _slope(self, clause: str) -> float:
+        if (constant := self.constant(clause)) is not None:
+            return self.weight(clause) / (4 * constant)
+        return 2 * self.weight(clause) / self.window(clause).width
 
     def score(self, raws: Mapping[str, float]) -> float:
         """Fuse the raw scores of the clauses that matched; a clause that is missing adds nothing."""

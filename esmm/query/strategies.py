@@ -74,22 +74,10 @@ def _named_knn(clause: VectorClause, parts: Parts, height: float) -> Json:
 
 
 def boosts(parts: Parts) -> dict[str, float]:
-    """Return the boost of each clause beside a keyword query of boost 1: those that were tuned, else the tangent's.
-
-    d/ds of w·s/(s+k) at s = k is w/(4k), and a knn score (1+cos)/2 moves half as fast as its cosine.
-    """
-    fusion = parts.fusion
-    slope = (fusion.weight(KEYWORD) / (4 * fusion.saturation) if parts.keyword is not None else 1.0) or 1.0
-    heights = {
-        clause.name: 2 * fusion.weight(clause.name) / fusion.window(clause.name).width / slope
-        for clause in parts.vectors
-        if not clause.away
-    }
-    heights |= {
-        clause.name: fusion.weight(clause.name) / (4 * (fusion.constant(clause.name) or 1.0)) / slope
-        for clause in parts.queries
-    }
-    return {name: fusion.boosts.get(name, height) for name, height in heights.items()}
+    """Return the boost of each clause beside a keyword query of boost 1: those that were tuned, else the tangent's."""
+    names = [clause.name for clause in parts.vectors if not clause.away] + [clause.name for clause in parts.queries]
+    heights = parts.fusion.tangent(names, keyword=parts.keyword is not None)
+    return {name: parts.fusion.boosts.get(name, height) for name, height in heights.items()}
 
 
 def linear(parts: Parts) -> Json:

@@ -1,5 +1,7 @@
 """The fusion against its formula, written out by hand."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,17 @@ def test_what_is_not_named() -> None:
     assert fusion.saturation == DEFAULT_SATURATION
     assert fusion.normalise("keyword", DEFAULT_SATURATION) == 0.5
     assert fusion.window("text") == Window(0, 1)
+
+
+def test_boosts_are_slopes_beside_that_of_the_keyword() -> None:
+    fusion = Fusion({"keyword": 2.0, "text": 0.5, "phrase": 0.4}, 8.0, {"text": Window(0.2, 0.7)}, {"phrase": 5.0})
+    keyword, text, phrase = 2 / (4 * 8), 2 * 0.5 / 0.5, 0.4 / (4 * 5)
+    found = fusion.tangent(["text", "phrase"], keyword=True)
+    assert found == pytest.approx({"text": text / keyword, "phrase": phrase / keyword})
+    alone = pytest.approx({"text": text, "phrase": phrase})
+    assert fusion.tangent(["text", "phrase"], keyword=False) == alone
+    weightless = replace(fusion, weights={**fusion.weights, "keyword": 0.0})
+    assert weightless.tangent(["text", "phrase"], keyword=True) == alone
 
 
 @pytest.mark.parametrize(("cosine", "expected"), [(-1, 0), (0.2, 0), (0.4, 0.5), (0.6, 1), (1, 1)])
