@@ -11,9 +11,10 @@ from esmm.evaluate.compare import bootstrap
 from esmm.evaluate.losses import explained
 from esmm.evaluate.measures import NAMES, measured, recall_curve
 from esmm.evaluate.report import Landscape, Report, System, number, p_value, versus
-from esmm.evaluate.systems import RRF_CONSTANT, Ground, Run, alone, at_random, equal, fused, oracle, rrf
+from esmm.evaluate.systems import Ground, Run, alone, at_random, equal, fused, oracle, rrf
 from esmm.evaluate.yardstick import optimised
 from esmm.learn.scores import FORM
+from esmm.learn.stack import RRF_CONSTANT
 from esmm.query.fusion import KEYWORD
 
 if TYPE_CHECKING:

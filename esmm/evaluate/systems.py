@@ -13,7 +13,7 @@ import numpy as np
 
 from esmm.learn.normalise import Normalisers, measured
 from esmm.learn.scores import FORM
-from esmm.learn.stack import Stack
+from esmm.learn.stack import Stack, reciprocal_ranks
 from esmm.query.fusion import KEYWORD, Fusion, Window
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Run = dict[str, dict[str, float]]
 
-RRF_CONSTANT = 60  # Cormack et al. 2009
 SEED = 1
 _SHARES = np.linspace(0, 1, 21)
 
@@ -92,12 +91,8 @@ def at_random(ground: Ground) -> "Floats":
 
 def rrf(ground: Ground) -> "Floats":
     """Return the scores of reciprocal rank fusion over keyword and vectors, each ranked within the candidates."""
-    total = np.zeros(ground.stack.gains.shape)
-    for clause in (KEYWORD, *ground.vectors):
-        raw = np.where(ground.stack.candidates, ground.stack.column(clause), np.nan)
-        order = np.argsort(-np.nan_to_num(raw, nan=-np.inf), axis=1, kind="stable")
-        total += np.where(np.isnan(raw), 0.0, 1 / (RRF_CONSTANT + 1 + np.argsort(order, axis=1)))
-    return np.where(total > 0, total, np.nan)
+    scores = reciprocal_ranks(ground.stack, (KEYWORD, *ground.vectors))
+    return np.where(scores > 0, scores, np.nan)
 
 
 def equal(ground: Ground) -> Fusion:

@@ -9,13 +9,13 @@ import numpy as np
 
 from esmm.learn.fit import Fit, Plan, fitted
 from esmm.learn.normalise import Normalisers, measured
+from esmm.learn.stack import reciprocal_ranks
 from esmm.query.fusion import KEYWORD, Fusion
 from esmm.query.gate import FACTS
 
 if TYPE_CHECKING:
     from esmm.learn.stack import Floats, Stack
 
-RRF_CONSTANT = 60  # Cormack et al. 2009
 # What weights shrink towards: the keyword counts 1, a vector half of it, other evidence a little.
 _VECTOR, _DECLARED = 0.5, 0.1
 _STRENGTHS = (0.01, 0.1, 1.0)
@@ -130,12 +130,7 @@ class Ranks:
 
     def scores(self, stack: "Stack") -> "Floats":
         """Return the score of every product, (q, n)."""
-        total = np.zeros(stack.gains.shape)
-        for clause in self.clauses:
-            raw = np.where(stack.candidates, stack.column(clause), np.nan)
-            ranks = np.argsort(np.argsort(-np.nan_to_num(raw, nan=-np.inf), axis=1, kind="stable"), axis=1) + 1
-            total += np.where(np.isnan(raw), 0.0, 1 / (RRF_CONSTANT + ranks))
-        return total
+        return reciprocal_ranks(stack, self.clauses)
 
 
 @dataclass(frozen=True)

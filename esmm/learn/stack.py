@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 CUT = 10
+RRF_CONSTANT = 60  # Cormack et al. 2009
 _NOWHERE = -1e9
 
 
@@ -84,6 +85,19 @@ class Stack:
         hits = self.candidates & ~np.isnan(scores)
         found = np.take_along_axis(np.where(hits, self.gains, 0.0), self.ranked(scores, CUT), axis=1)
         return np.divide(dcg(found), self.ideal, out=np.zeros(len(self)), where=self.ideal > 0)
+
+
+def reciprocal_ranks(stack: Stack, clauses: Sequence[str]) -> "Floats":
+    """Return the scores of reciprocal rank fusion, (q, n), each clause ranked within the candidates.
+
+    A clause that does not match a product adds nothing to it.
+    """
+    total = np.zeros(stack.gains.shape)
+    for clause in clauses:
+        raw = np.where(stack.candidates, stack.column(clause), np.nan)
+        order = np.argsort(-np.nan_to_num(raw, nan=-np.inf), axis=1, kind="stable")
+        total += np.where(np.isnan(raw), 0.0, 1 / (RRF_CONSTANT + 1 + np.argsort(order, axis=1)))
+    return total
 
 
 def dcg(gains: "Floats") -> "Floats":
