@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from esmm.learn.normalise import Normalisers, measured
+from esmm.learn.normalise import Normalisers, in_force, measured
 from esmm.learn.scores import FORM
 from esmm.learn.stack import Stack, reciprocal_ranks
-from esmm.query.fusion import KEYWORD, Fusion, Window
+from esmm.query.fusion import KEYWORD, Fusion
 
 if TYPE_CHECKING:
     from esmm.learn.scores import Table
@@ -115,9 +115,7 @@ def fused(ground: Ground, fusion: Fusion) -> "Floats":
 def contributions(ground: Ground, fusion: Fusion) -> "dict[str, Floats]":
     """Return what each clause of a fusion gives to each product, (q, n); 0 where it does not match."""
     names = ground.clauses
-    constants = {name: constant for name in names if (constant := fusion.constant(name)) is not None}
-    windows = {name: fusion.windows.get(name, Window()) for name in names if name not in constants}
-    normalised = Normalisers(constants, windows).applied(ground.stack.only(names))
+    normalised = in_force(fusion, names).applied(ground.stack.only(names))
     asked = [question.question for question in ground.table.questions]
     each = [fusion.at(question.text, photo=question.photo is not None) for question in asked]
     weights = np.array([[one.weight(name) for name in names] for one in each])

@@ -36,6 +36,12 @@ class Normalisers:
         return np.clip((raw - window.low) / window.width, 0.0, 1.0)
 
 
+def in_force(fusion: Fusion, clauses: Collection[str]) -> Normalisers:
+    """Return the normalisers of a fusion that exists."""
+    constants = {name: constant for name in clauses if (constant := fusion.constant(name)) is not None}
+    return Normalisers(constants, {name: fusion.window(name) for name in clauses if name not in constants})
+
+
 def measured(stack: "Stack", vectors: Collection[str], untuned: Fusion) -> Normalisers:
     """Measure normalisers on questions: median score at rank 10, percentiles of the candidates' cosines."""
     constants, windows = {}, {}

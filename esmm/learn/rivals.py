@@ -1,6 +1,6 @@
 """The models that compete for being the fusion of a shop, from simple to rich, and yardsticks."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from esmm.learn.fit import Fit, Plan, fitted
-from esmm.learn.normalise import Normalisers, measured
+from esmm.learn.normalise import in_force, measured
 from esmm.learn.stack import reciprocal_ranks
 from esmm.query.fusion import KEYWORD, Fusion
 from esmm.query.gate import FACTS
@@ -142,18 +142,10 @@ class InForce:
 
     def scores(self, stack: "Stack") -> "Floats":
         """Return the score of every product, (q, n)."""
-        fusion, names = self.fusion, self.clauses
-        constants = {name: k for name in names if (k := fusion.constant(name)) is not None}
-        windows = {name: fusion.window(name) for name in names if name not in constants}
-        weights: Mapping[str, float] = {name: fusion.weight(name) for name in names}
-        return Fit(Normalisers(constants, windows), weights, *self._gate()).scores(stack)
-
-    def _gate(self) -> Iterator["Floats"]:
-        if (gate := self.fusion.gate) is not None:
-            by_clause = [gate.coefficients.get(name, {}) for name in self.clauses]
-            yield np.array([[found.get(fact, 0.0) for fact in FACTS] for found in by_clause])
-            yield np.array([gate.middles[fact] for fact in FACTS])
-            yield np.array([gate.scales[fact] for fact in FACTS])
+        normalised = in_force(self.fusion, self.clauses).applied(stack.only(self.clauses))
+        each = [self.fusion.given(dict(zip(FACTS, facts, strict=True))) for facts in stack.facts.tolist()]
+        weights = np.array([[one.weight(name) for name in self.clauses] for one in each])
+        return np.asarray((normalised * weights[:, None, :]).sum(axis=2))
 
 
 def _trees(field: Field) -> list[Rival]:

@@ -51,9 +51,12 @@ class Fusion:
 
     def at(self, text: str | None, *, photo: bool = False) -> "Fusion":
         """Return the fusion for one query: the weights as its gate moves them."""
+        return self.given(self.gate.facts(text, photo=photo)) if self.gate else self
+
+    def given(self, facts: Mapping[str, float]) -> "Fusion":
+        """Return the fusion for a query of which these facts (``esmm.query.gate.FACTS``) are known."""
         if self.gate is None:
             return self
-        facts = self.gate.facts(text, photo=photo)
         moved = {name: weight * self.gate.factor(name, facts) for name, weight in self.weights.items()}
         return replace(self, weights=moved, gate=None)
 

@@ -64,6 +64,7 @@ def test_a_weight_is_moved_by_the_exponential_of_the_weighted_facts() -> None:
     photo = fusion.at(None, photo=True)
     assert photo.weights["text"] == pytest.approx(0.5 * math.exp(0.6 * (0 - 1) / 2))
     assert fusion.weights["text"] == 0.5
+    assert fusion.given(facts_of("red shoe lamp", photo=False, rarity=RARITY)) == moved
 
 
 def test_no_query_moves_a_weight_beyond_the_bound() -> None:
@@ -75,6 +76,7 @@ def test_no_query_moves_a_weight_beyond_the_bound() -> None:
 def test_without_a_gate_a_fusion_is_the_same_for_all() -> None:
     fusion = Fusion({"text": 1.0})
     assert fusion.at("red") is fusion
+    assert fusion.given({"words": 1.0}) is fusion
 
 
 def test_it_takes_at_most_50_microseconds() -> None:
