@@ -1,6 +1,6 @@
 """The contest: models from simple to rich under nested cross-validation by question, and which of them is kept."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import numpy as np
 from esmm.evaluate.compare import bootstrap, holm, randomisation
 
 if TYPE_CHECKING:
+    from esmm.learn.features import OnStep
     from esmm.learn.rivals import Rival
     from esmm.learn.stack import Floats, Stack
 
@@ -50,7 +51,7 @@ class Verdict:
 
 
 def held(
-    stack: "Stack", rivals: Sequence["Rival"], *, seed: int, on_step: Callable[[int, int], None] = lambda _d, _a: None
+    stack: "Stack", rivals: Sequence["Rival"], *, seed: int, on_step: "OnStep" = lambda _done, _all: None
 ) -> Outcome:
     """Measure all models under nested cross-validation: five folds, and three inner ones for their options."""
     parts = folds(len(stack), FOLDS, seed)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Raws = dict[str, dict[str, float]]
+Found = tuple[Raws, set[str]]  # the raw scores by product and clause, and which products are candidates
+OnStep = Callable[[int, int], None]
 _TITLES = 5000
 _AT_ONCE = 1000  # judged products asked for in one request
 _LISTED = 5
@@ -64,18 +66,11 @@ class Collector:
         self._body, self._photo_of = body, photo_of
         self.rarity = rarity_of(client, recipe)
 
-    def collect(
-        self, judgements: "Judgements", on_step: Callable[[int, int], None] = lambda _done, _all: None
-    ) -> Collected:
+    def collect(self, judgements: "Judgements", on_step: OnStep = lambda _done, _all: None) -> Collected:
         """Return the scores of all questions. Raises LearnError if the index holds none of the judged products."""
-        found, total = {}, len(judgements.gains)
-        for done, (question, gains) in enumerate(judgements.gains.items()):
-            on_step(done, total)
-            found[question] = self._raws(question, gains)
-        on_step(total, total)
-        return gathered(judgements, found, self.rarity, where=self._index)
+        return gathered(judgements, self._found, rarity=self.rarity, where=self._index, on_step=on_step)
 
-    def _raws(self, question: "Question", judged: Mapping[str, float]) -> tuple[Raws, set[str]]:
+    def _found(self, question: "Question", judged: Mapping[str, float]) -> Found:
         ask = Ask(question.text, self._photo(question))
         body, fusion = self._searcher.evidence(ask, self._body, self._forms(ask))
         found = self._answered(body, fusion)
@@ -116,12 +111,34 @@ def rarity_of(client: "Elasticsearch", recipe: "Recipe") -> Rarity:
 
 
 def gathered(
-    judgements: "Judgements", found: "Mapping[Question, tuple[Raws, set[str]]]", rarity: Rarity, *, where: str
+    judgements: "Judgements",
+    found_of: "Callable[[Question, Mapping[str, float]], Found]",
+    *,
+    rarity: Rarity,
+    where: str,
+    on_step: OnStep,
 ) -> Collected:
-    """Put the raw scores and the candidates of all questions together.
+    """Put together what is found of all questions and of the products that are judged for each.
 
-    Raises LearnError if ``where`` they come from holds none of the judged products.
+    Raises LearnError if ``where`` it is looked for holds none of the judged products.
     """
+    found, total = {}, len(judgements.gains)
+    for done, (question, gains) in enumerate(judgements.gains.items()):
+        on_step(done, total)
+        found[question] = found_of(question, gains)
+    on_step(total, total)
+    absent = _absent(judgements, found, where)
+    clauses = _names(raws for raws, _ in found.values())
+    questions = []
+    for question, (raws, candidates) in found.items():
+        scored = _scored(question, raws, clauses, judgements.gains[question], candidates)
+        facts = facts_of(question.text, photo=question.photo is not None, rarity=rarity)
+        questions.append(replace(scored, facts=facts))
+    return Collected(Table(clauses, tuple(questions)), rarity, absent)
+
+
+def _absent(judgements: "Judgements", found: "Mapping[Question, Found]", where: str) -> dict[str, tuple[str, ...]]:
+    """Return the judged products of which nothing was found, by question. Raises LearnError if these are all."""
     absent = {
         question.name: missing
         for question, gains in judgements.gains.items()
@@ -133,13 +150,7 @@ def gathered(
             f"none of the {len(judged):,} products of {judgements.source} is in {where}",
             "give judgements that name products by the ids of this index",
         )
-    clauses = _names(raws for raws, _ in found.values())
-    questions = []
-    for question, (raws, candidates) in found.items():
-        scored = _scored(question, raws, clauses, judgements.gains[question], candidates)
-        facts = facts_of(question.text, photo=question.photo is not None, rarity=rarity)
-        questions.append(replace(scored, facts=facts))
-    return Collected(Table(clauses, tuple(questions)), rarity, absent)
+    return absent
 
 
 def _of_products(body: Json, ids: Sequence[str]) -> Json:

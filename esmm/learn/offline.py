@@ -24,7 +24,7 @@ from esmm.ingest.records import fitting, value_of
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.vectors import VectorCache
 from esmm.learn.bm25 import Column, Words, analysed, sum_of
-from esmm.learn.features import FORMS, Collected, gathered
+from esmm.learn.features import FORMS, Collected, Found, OnStep, gathered
 from esmm.learn.scores import FORM
 from esmm.paths import vector_cache_path
 from esmm.photos import Photos, decode
@@ -118,18 +118,11 @@ class OfflineCollector:
         }
         self.rarity = self._rarity()
 
-    def collect(
-        self, judgements: "Judgements", on_step: Callable[[int, int], None] = lambda _done, _all: None
-    ) -> Collected:
+    def collect(self, judgements: "Judgements", on_step: OnStep = lambda _done, _all: None) -> Collected:
         """Return the scores of all questions. Raises LearnError if the catalogue holds none of the judged products."""
-        found, total = {}, len(judgements.gains)
-        for done, (question, gains) in enumerate(judgements.gains.items()):
-            on_step(done, total)
-            found[question] = self._raws(question, gains)
-        on_step(total, total)
-        return gathered(judgements, found, self.rarity, where=self._catalogue)
+        return gathered(judgements, self._found, rarity=self.rarity, where=self._catalogue, on_step=on_step)
 
-    def _raws(self, question: "Question", judged: Mapping[str, float]) -> tuple[dict[str, dict[str, float]], set[str]]:
+    def _found(self, question: "Question", judged: Mapping[str, float]) -> Found:
         """Return the scores of candidates and judged products by clause, and the ids of the candidates."""
         text = shortened(question.text or "")
         cosines = dict(self._cosines(Ask(question.text, self._photo_of(question.photo) if question.photo else None)))

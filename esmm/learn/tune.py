@@ -1,6 +1,6 @@
 """From clause scores to a tuned fusion: the contest, the verdict, and the winner fitted to all questions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +19,7 @@ from esmm.query.gate import BOUND, FACTS, Rarity
 from esmm.query.model import ClauseModel, FusionModel, GateModel, Label, digest_of
 
 if TYPE_CHECKING:
-    from esmm.learn.features import Collected
+    from esmm.learn.features import Collected, OnStep
     from esmm.learn.floors import Floor
     from esmm.learn.judgements import Judgements
     from esmm.learn.stack import Floats
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from esmm.recipe import Recipe
 
 LEAST, FEW = 10, 30
-
-OnStep = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Origin:
     floors: "Mapping[str, Floor]"
 
 
-def tuned(collected: "Collected", current: "Fusion", *, loss: str, seed: int, k: int, on_step: OnStep) -> Tuned:
+def tuned(collected: "Collected", current: "Fusion", *, loss: str, seed: int, k: int, on_step: "OnStep") -> Tuned:
     """Let the models compete over judged questions, and fit the winner to all of them.
 
     ``current`` is the fusion in force, ``k`` how many neighbours a vector clause finds. Questions without a product of
