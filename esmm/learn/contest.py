@@ -59,11 +59,11 @@ def held(
     options: dict[str, list[float]] = {rival.name: [] for rival in rivals}
     steps = len(parts) * len(rivals)
     for number, test in enumerate(parts):
-        train = stack.rows(np.setdiff1d(np.arange(len(stack)), test))
+        train, unseen = _split(stack, test)
         for place, rival in enumerate(rivals):
             on_step(number * len(rivals) + place, steps)
             option = chosen(train, rival, seed)
-            values[rival.name][test] = stack.rows(test).ndcg(rival.learn(train, option).scores(stack.rows(test)))
+            values[rival.name][test] = _measured(rival, option, train, unseen)
             options[rival.name].append(option)
     on_step(steps, steps)
     return Outcome(values, {name: tuple(found) for name, found in options.items()}, seed)
@@ -77,8 +77,7 @@ def chosen(stack: "Stack", rival: "Rival", seed: int) -> float:
     for option in rival.options:
         values = np.zeros(len(stack))
         for test in folds(len(stack), INNER, seed + 1):
-            train = stack.rows(np.setdiff1d(np.arange(len(stack)), test))
-            values[test] = stack.rows(test).ndcg(rival.learn(train, option).scores(stack.rows(test)))
+            values[test] = _measured(rival, option, *_split(stack, test))
         means[option] = values.mean()
     return max(rival.options, key=lambda option: means[option])
 
@@ -87,6 +86,15 @@ def folds(count: int, parts: int, seed: int) -> list["np.ndarray"]:
     """Cut the numbers 0..count-1 into parts at random."""
     order = np.random.default_rng(seed).permutation(count)
     return [np.sort(order[part::parts]) for part in range(min(parts, count))]
+
+
+def _split(stack: "Stack", test: "np.ndarray") -> tuple["Stack", "Stack"]:
+    """Return the other questions, to learn from, and those of a fold."""
+    return stack.rows(np.setdiff1d(np.arange(len(stack)), test)), stack.rows(test)
+
+
+def _measured(rival: "Rival", option: float, train: "Stack", unseen: "Stack") -> "Floats":
+    return unseen.ndcg(rival.learn(train, option).scores(unseen))
 
 
 def decided(outcome: Outcome, rivals: Sequence["Rival"], forms: Sequence[str]) -> Verdict:
