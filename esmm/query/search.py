@@ -104,7 +104,8 @@ class Searcher:
 
     def search(self, ask: Ask, *, keyword_only: bool = False) -> Answer:
         """Answer a question by one request."""
-        return self.send(self.request(ask, keyword_only=keyword_only), self.fusion_at(ask))
+        fusion = self.fusion_at(ask)
+        return self.send(self._request(ask, fusion, keyword_only=keyword_only), fusion)
 
     def fusion_at(self, ask: Ask) -> Fusion:
         """Return the fusion for one question: the weights as its gate moves them."""
@@ -116,10 +117,13 @@ class Searcher:
 
     def request(self, ask: Ask, *, keyword_only: bool = False) -> Json:
         """Return the body of the request for a question."""
+        return self._request(ask, self.fusion_at(ask), keyword_only=keyword_only)
+
+    def _request(self, ask: Ask, fusion: Fusion, *, keyword_only: bool) -> Json:
         if keyword_only and not ask.text:
             raise QueryError("a photo alone has no keywords", "give words too, or leave out keyword-only")
         clauses = [] if keyword_only else self.clauses(ask)
-        return request(self._recipe, ask, clauses, self.fusion_at(ask), self._can)
+        return request(self._recipe, ask, clauses, fusion, self._can)
 
     def upgrade(self, body: Any, ask: Ask | None = None, options: Options | None = None) -> Upgraded:
         """Return the hybrid form of a caller's own search body.
