@@ -10,21 +10,19 @@ from elasticsearch import Elasticsearch
 
 from benchmarks.common import ESCI, FASHION, DataSet, interval, loaded, ndcg, publish, server, table
 from esmm.cli.common import Cluster
+from esmm.query.clauses import form_query
 from esmm.query.search import Ask, Searcher
-from esmm.recipe import Recipe
+from esmm.recipe import FORMS, Form, Recipe
 
 DEPTH = 200
-FORMS = ("combined_fields", "best_fields", "cross_fields", "most_fields")
 System = Callable[[str], Sequence[str]]
 
 
-def keyword(client: Elasticsearch, recipe: Recipe, form: str) -> System:
+def keyword(client: Elasticsearch, recipe: Recipe, form: Form) -> System:
     """Return keyword search in one of its forms, over the fields and boosts of the recipe."""
-    fields = [f"{name}^{boost:g}" for name, boost in recipe.searched().items()]
 
     def run(text: str) -> list[str]:
-        match = {"query": text, "fields": fields}
-        query = {form: match} if form == "combined_fields" else {"multi_match": {**match, "type": form}}
+        query = form_query(recipe, text, form)
         return _ids(client.search(index=recipe.index.name, query=query, size=DEPTH, source=False).body)
 
     return run

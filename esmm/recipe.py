@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
@@ -19,6 +19,8 @@ from esmm.toml_lines import line_of
 
 INDEX_TYPES = Literal["flat", "int8_flat", "int4_flat", "bbq_flat", "hnsw", "int8_hnsw", "int4_hnsw", "bbq_hnsw"]
 FieldType = Literal["text", "keyword", "long", "double", "boolean", "date", "photo"]
+Form = Literal["combined_fields", "best_fields", "cross_fields", "most_fields"]
+FORMS: tuple[Form, ...] = get_args(Form)
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -108,7 +110,7 @@ class ImageVector(VectorField):
 class Search(_Part):
     """The keyword query that esmm writes where the shop has none, and how many candidates a search gathers."""
 
-    form: Literal["combined_fields", "best_fields", "cross_fields", "most_fields"] = "combined_fields"
+    form: Form = "combined_fields"
     operator: Literal["or", "and"] = "or"
     k: Annotated[int, Field(ge=1, le=10_000)] = 100
     num_candidates: Annotated[int, Field(ge=1, le=10_000)] = 150
@@ -227,6 +229,12 @@ class Recipe(_Part):
     def searched(self) -> dict[str, float]:
         """Return the fields of the keyword query with their boosts."""
         return {n: self.fields[n].boost for n in self.named("text") if self.fields[n].boost > 0}
+
+    @property
+    def heaviest(self) -> str:
+        """The field that weighs most in the keyword query: where a product says what it is."""
+        boosts = self.searched()
+        return max(boosts, key=boosts.__getitem__)
 
     def embedded(self) -> dict[float, list[str]]:
         """Return the fields of the text vector by weight, heaviest first: one passage for each weight."""

@@ -25,7 +25,7 @@ def hits_table(answer: "Answer", recipe: "Recipe") -> None:
     """Print the hits: rank, score, id, title, a few facets, and what found each."""
     from rich.table import Table
 
-    title = max(recipe.searched(), key=lambda name: recipe.searched()[name])
+    title = recipe.heaviest
     facets = [name for name in recipe.named("text", "keyword") if name in recipe.facets() and name != title]
     facets = facets[:_SHOWN_FACETS]
     table = Table(box=None, header_style="bold", pad_edge=False)

@@ -183,8 +183,7 @@ def _provenance(shop: Shop, judgements: "Judgements", collected: "Collected") ->
 
 
 def _titles(shop: Shop, ids: Sequence[str]) -> Mapping[str, str]:
-    fields = shop.recipe.searched()
-    title = max(fields, key=lambda name: fields[name])
+    title = shop.recipe.heaviest
     found: dict[str, str] = {}
     for start in range(0, len(ids), _AT_ONCE):
         some = list(ids[start : start + _AT_ONCE])

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rank_bm25 import BM25Plus
 
+    from esmm.recipe import Form
+
     Scores = NDArray[np.float64]
 
 K1, B = 1.2, 0.75
@@ -154,7 +156,7 @@ class Words:
         repeated = [[list(words) * max(1, round(b)) for words in columns[name].texts] for name, b in boosts.items()]
         self._combined = Column([list(chain.from_iterable(row)) for row in zip(*repeated, strict=True)], first.cut)
 
-    def scores(self, text: str, form: str) -> "Scores":
+    def scores(self, text: str, form: "Form") -> "Scores":
         """Return the keyword score of each product in one form of the query."""
         words = self._combined.cut(text)
         if form == "combined_fields":

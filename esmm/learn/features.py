@@ -12,6 +12,8 @@ from esmm.query.explain import hits_of
 from esmm.query.fusion import KEYWORD
 from esmm.query.gate import Rarity, facts_of
 from esmm.query.parts import TIER
+from esmm.query.titles import drawn_titles
+from esmm.recipe import FORMS
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -26,10 +28,9 @@ Json = dict[str, Any]
 Raws = dict[str, dict[str, float]]
 Found = tuple[Raws, set[str]]  # the raw scores by product and clause, and which products are candidates
 OnStep = Callable[[int, int], None]
-_TITLES = 5000
+TITLES = 5000  # of which the words are counted
 _AT_ONCE = 1000  # judged products asked for in one request
 _LISTED = 5
-FORMS = ("combined_fields", "best_fields", "cross_fields", "most_fields")
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,8 @@ class Collector:
 
 
 def rarity_of(client: "Elasticsearch", recipe: "Recipe") -> Rarity:
-    """Count the words of some products' titles: the field that weighs most in the keyword query."""
-    title = max(recipe.searched(), key=lambda name: recipe.searched()[name])
-    drawn = {"function_score": {"query": {"exists": {"field": title}}, "random_score": {"seed": 7, "field": "_seq_no"}}}
-    hits = client.search(index=recipe.index.name, query=drawn, size=_TITLES, source={"includes": [title]})["hits"][
-        "hits"
-    ]
-    return Rarity.counted([str(hit["_source"].get(title, "")) for hit in hits])
+    """Count the words of some products' titles."""
+    return Rarity.counted(drawn_titles(client, recipe, index=recipe.index.name, count=TITLES))
 
 
 def gathered(

@@ -24,7 +24,7 @@ from esmm.ingest.records import fitting, value_of
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.vectors import VectorCache
 from esmm.learn.bm25 import Column, Words, analysed, sum_of
-from esmm.learn.features import FORMS, Collected, Found, OnStep, gathered
+from esmm.learn.features import TITLES, Collected, Found, OnStep, gathered
 from esmm.learn.scores import FORM
 from esmm.paths import vector_cache_path
 from esmm.photos import Photos, decode
@@ -32,6 +32,7 @@ from esmm.query.clauses import shortened
 from esmm.query.encode import Ask, QuestionEncoder
 from esmm.query.fusion import KEYWORD
 from esmm.query.gate import Rarity
+from esmm.recipe import FORMS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     Scores = NDArray[np.float64]
     Matrix = NDArray[np.float32]
 
-_TITLES = 5000
 _HOURS = {"d": 24.0, "h": 1.0, "m": 1 / 60}
 
 
@@ -190,10 +190,10 @@ class OfflineCollector:
         return list(dict.fromkeys([*self._recipe.searched(), *declared]))
 
     def _rarity(self) -> Rarity:
-        title = max(self._recipe.searched(), key=lambda name: self._recipe.searched()[name])
+        title = self._recipe.heaviest
         titles = [" ".join(_texts(value_of(record.fields, title))) for record in self._shelf.records]
         there = [text for text in titles if text]
-        return Rarity.counted(random.Random(7).sample(there, min(_TITLES, len(there))))  # noqa: S311
+        return Rarity.counted(random.Random(7).sample(there, min(TITLES, len(there))))  # noqa: S311
 
 
 def _unique(recipe: "Recipe", catalogue: str | Path) -> "Iterator[Record]":

@@ -16,6 +16,7 @@ from esmm.errors import QueryError
 from esmm.query.clauses import keyword_query
 from esmm.query.rewrite import with_text
 from esmm.query.text import text_of
+from esmm.query.titles import drawn_titles
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -85,12 +86,8 @@ def measure_saturation(client: "Elasticsearch", index: str, recipe: "Recipe") ->
 
     The queries are the last words of some titles, where catalogues name the kind of product.
     """
-    heaviest = max(recipe.searched(), key=lambda name: recipe.searched()[name])
-    random = {"seed": 7, "field": "_seq_no"}
-    drawn = {"function_score": {"query": {"exists": {"field": heaviest}}, "random_score": random}}
-    hits = client.search(index=index, query=drawn, size=_TITLES, source={"includes": [heaviest]})["hits"]["hits"]
-    titles = [str(hit["_source"].get(heaviest, "")).split()[-_WORDS:] for hit in hits]
-    queries = [keyword_query(recipe, " ".join(words), []) for words in titles if words]
+    ends = [title.split()[-_WORDS:] for title in drawn_titles(client, recipe, index=index, count=_TITLES)]
+    queries = [keyword_query(recipe, " ".join(words), []) for words in ends if words]
     return _median_score(client, index, [query for query in queries if query])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from esmm.errors import QueryError
 
 if TYPE_CHECKING:
-    from esmm.recipe import Recipe
+    from esmm.recipe import Form, Recipe
 
 # A pasted page is cut here: Elasticsearch limits the clauses of a query, and more words never helped a search. Letters
 # count too, because some writing has no spaces, and every letter of it is a clause.
@@ -57,7 +57,7 @@ def keyword_query(recipe: "Recipe", text: str, filters: Sequence[Json]) -> Json:
     return {"bool": {"must": [query], "filter": list(filters)}} if filters else query
 
 
-def form_query(recipe: "Recipe", text: str, form: str) -> Json:
+def form_query(recipe: "Recipe", text: str, form: "Form") -> Json:
     """Return a keyword query in one of the forms that ``search.form`` of a recipe can have."""
     operator = recipe.search.operator
     match: Json = {"query": shortened(text), "fields": searched_fields(recipe), "operator": operator}
