@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,18 +18,14 @@ from esmm.cli.common import (
     say,
     write_out,
 )
-from esmm.cli.upgrade import read_text
-from esmm.errors import LearnError, PhotoError
+from esmm.cli.judged import judged_options, own_body, question_photos
 from esmm.server import find_server
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from esmm.evaluate.interleave import Outcome
     from esmm.evaluate.report import Report
     from esmm.evaluate.run import Shop
     from esmm.learn.judgements import Judgements
-    from esmm.photos import Photos
     from esmm.recipe import Recipe
 
 FELL = 4
@@ -39,7 +34,7 @@ _WIDE = 170
 
 @click.command()
 @click.argument("judgements", required=False)
-@click.option("--query", "body", help="Your own search body (JSON): its query is the keyword search.")
+@judged_options
 @click.option(
     "--fusion",
     "fusions",
@@ -47,9 +42,6 @@ _WIDE = 170
     metavar="FILE",
     help="A tuned fusion; may be repeated [fusion.json beside the recipe].",
 )
-@click.option("--photos", multiple=True, metavar="PLACE", help="Folder or zip file with the photos of questions.")
-@click.option("--format", "form", default="auto", show_default=True, help="table, jsonl, trec, quepid or rank_eval.")
-@click.option("--topics", help="TREC topics: what the ids of qrels stand for.")
 @click.option(
     "--strategy",
     "strategies",
@@ -113,28 +105,15 @@ def _report(
 @contextmanager
 def _shop(recipe: "Recipe", device: str, given: dict[str, Any], options: dict[str, Any]) -> "Iterator[Shop]":
     from esmm.cluster import named_errors
-    from esmm.evaluate.run import Shop, own_query
-    from esmm.photos import Photos
-    from esmm.query.body import read_body
+    from esmm.evaluate.run import Shop
     from esmm.query.search import Searcher
 
-    body = own_query(read_body(read_text(given["body"])), given["body"]) if given["body"] else None
-    with Photos([Path(place) for place in given["photos"]]) as photos:
+    body = own_body(given["body"])
+    with question_photos(given["photos"]) as photo_of:
         server = open_cluster(find_server(**options))
         with named_errors(server.where):
             searcher = Searcher(server.client, recipe, server.can, device=device)
-            opened = partial(_opened, photos) if given["photos"] else None
-            yield Shop(server.client, server.can, recipe, searcher, body, calibration_of(recipe), opened)
-
-
-def _opened(photos: "Photos", name: str) -> "Image":
-    from esmm.photos import decode
-
-    try:
-        photo: Image = decode(photos.read(name))
-    except PhotoError as error:
-        raise LearnError(f"the question's photo {name}: {error.message}", error.hint) from error
-    return photo
+            yield Shop(server.client, server.can, recipe, searcher, body, calibration_of(recipe), photo_of)
 
 
 def _tell(report: "Report") -> None:

@@ -16,7 +16,7 @@ from esmm.cli.common import (
     recipe_option,
     say,
 )
-from esmm.cli.upgrade import read_text
+from esmm.cli.judged import judged_options, own_body, question_photos
 from esmm.server import find_server
 
 if TYPE_CHECKING:
@@ -32,10 +32,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("judgements")
-@click.option("--query", "body", help="Your own search body (JSON): its query is the keyword clause.")
-@click.option("--photos", multiple=True, help="Folder or zip file with the photos that judgements name.")
-@click.option("--format", "form", default="auto", show_default=True, help="table, jsonl, trec, quepid or rank_eval.")
-@click.option("--topics", help="TREC topics: what the ids of qrels stand for.")
+@judged_options
 @click.option(
     "--loss",
     type=click.Choice(["lambda", "listnet", "pairwise"]),
@@ -66,6 +63,7 @@ def tune(judgements: str, recipe_path: str, device: str, **options: Any) -> None
     with_floors, catalogue = options.pop("floors"), options.pop("offline")
     _need_torch()
     recipe = load_recipe(recipe_path)
+    given["body"] = own_body(given["body"])
     judged = read_judgements(judgements, format=given["form"], topics=given["topics"])
     if catalogue:
         collected = _collected_offline(recipe, catalogue, judged, device, given)
@@ -132,13 +130,10 @@ def _collected(
 ) -> "Collected":
     from esmm.cli.progress import steps
     from esmm.learn.features import Collector
-    from esmm.photos import Photos, decode
-    from esmm.query.body import read_body
 
-    body = read_body(read_text(given["body"])) if given["body"] else None
-    with Photos([Path(place) for place in given["photos"]]) as photos, steps("asking for scores") as on_step:
-        opened = (lambda name: decode(photos.read(name))) if given["photos"] else None
-        collected = Collector(server.client, recipe, searcher, body=body, photo_of=opened).collect(judged, on_step)
+    with question_photos(given["photos"]) as photo_of, steps("asking for scores") as on_step:
+        collector = Collector(server.client, recipe, searcher, body=given["body"], photo_of=photo_of)
+        collected = collector.collect(judged, on_step)
     if collected.absence:
         say(collected.absence)
     return collected
@@ -202,15 +197,14 @@ def _store(
         click.echo(f"stored in {path}")
 
 
-def _with_constant_apart(model: "FusionModel", recipe: "Recipe", body: str) -> "FusionModel":
+def _with_constant_apart(model: "FusionModel", recipe: "Recipe", body: dict[str, Any]) -> "FusionModel":
     """Store the saturation constant of a query of one's own where `esmm calibrate` does: it is not esmm's query's."""
-    from esmm.query.body import read_body
     from esmm.query.fusion import KEYWORD
 
     keyword = model.clauses[KEYWORD]
     if keyword.saturation is not None:
         path = calibration_path(recipe)
-        calibration_of(recipe).with_constant(read_body(read_text(body))["query"], keyword.saturation).save(path)
+        calibration_of(recipe).with_constant(body["query"], keyword.saturation).save(path)
         click.echo(f"the constant of your query is stored in {path}")
     apart = keyword.model_copy(update={"saturation": None})
     return model.model_copy(update={"clauses": {**model.clauses, KEYWORD: apart}})

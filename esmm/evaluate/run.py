@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esmm import __version__
-from esmm.errors import LearnError, QueryError
+from esmm.errors import LearnError
 from esmm.evaluate.against import Regression, regressed
 from esmm.evaluate.asked import TIMED, Way, searched, timed
 from esmm.evaluate.build import Contender, Facts, built, cautions, ranked
@@ -18,7 +18,6 @@ from esmm.query.calibrate import Calibration
 from esmm.query.encode import Ask
 from esmm.query.fusion import KEYWORD
 from esmm.query.model import FILE, FusionModel
-from esmm.query.text import text_of
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -132,16 +131,6 @@ def older(path: Path, digest: str) -> Json:
 def fallen(report: "Report", old: Json) -> list[Regression]:
     """Return what of the keyword and the fusions fell since an older report; yardsticks are not looked at."""
     return regressed(_shops_own(report.as_json()), _shops_own(old))
-
-
-def own_query(body: Json, source: str) -> Json:
-    """Return a shop's own request. Raises QueryError unless its words can be replaced by those of a question."""
-    if not body.get("query") or text_of(body["query"]) is None:
-        raise QueryError(
-            f"the query of {source} asks for no text that a question's words could replace",
-            "give the search body as your shop sends it",
-        )
-    return body
 
 
 def _tuned(shop: Shop, path: Path, name: str, judgements: "Judgements") -> Contender:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from esmm.errors import LearnError
+from esmm.errors import LearnError, PhotoError
 from esmm.learn.scores import FORM, Scored, Table
 from esmm.query.clauses import QueryClause, form_query
 from esmm.query.encode import Ask
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from esmm.learn.judgements import Judgements, Question
+    from esmm.photos import Photos
     from esmm.query.fusion import Fusion
     from esmm.query.search import Searcher
     from esmm.recipe import Recipe
@@ -99,6 +100,17 @@ class Collector:
         answer = self._client.search(index=self._index, body=body, include_named_queries_score=True)
         hits = hits_of(answer.body, fusion, like or body)
         return {hit.id: {part.clause: part.raw for part in hit.parts if part.clause != TIER} for hit in hits}
+
+
+def opened_photo(photos: "Photos", reference: str) -> "Image":
+    """Open the photo of a question. Raises LearnError that names it."""
+    from esmm.photos import decode
+
+    try:
+        photo: Image = decode(photos.read(reference))
+    except PhotoError as error:
+        raise LearnError(f"the question's photo {reference}: {error.message}", error.hint) from error
+    return photo
 
 
 def rarity_of(client: "Elasticsearch", recipe: "Recipe") -> Rarity:

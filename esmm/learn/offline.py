@@ -24,10 +24,10 @@ from esmm.ingest.records import fitting, value_of
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.vectors import VectorCache
 from esmm.learn.bm25 import Column, Words, analysed, sum_of
-from esmm.learn.features import TITLES, Collected, Found, OnStep, gathered
+from esmm.learn.features import TITLES, Collected, Found, OnStep, gathered, opened_photo
 from esmm.learn.scores import FORM
 from esmm.paths import vector_cache_path
-from esmm.photos import Photos, decode
+from esmm.photos import Photos
 from esmm.query.clauses import shortened
 from esmm.query.encode import Ask, QuestionEncoder
 from esmm.query.fusion import KEYWORD
@@ -228,8 +228,7 @@ def _present(columns: "Mapping[str, Scores]", place: int) -> dict[str, float]:
 
 def _photo(folders: Sequence[Path], reference: str) -> "Image":
     with Photos(folders) as photos:
-        photo: Image = decode(photos.read(reference))
-    return photo
+        return opened_photo(photos, reference)
 
 
 def _whole(text: str) -> list[str]:

@@ -191,7 +191,10 @@ def test_what_cannot_be_learned_from(tune: Esmm, folder: Path) -> None:
     tune("nowhere.tsv").fatal("nowhere.tsv", "")
     photos = folder / "photos.tsv"
     photos.write_text("photo\tproduct_id\tgain\na.png\tsofa, red\t1\n", encoding="utf-8")
-    tune(photos).fatal("photo", "")
+    tune(photos).fatal("question photo:a.png is a photo", "--photos")
+    (folder / "bad").mkdir()
+    (folder / "bad" / "a.png").write_text("no photo", encoding="utf-8")
+    tune(photos, "--photos", "bad").fatal("the question's photo a.png: This is not a photo", "JPEG")
     tune("judged.tsv", "--no-floors", "-o", "nowhere/fusion.json").fatal("nowhere/fusion.json", "")
     assert tune("judged.tsv", "--loss", "mse").code == 2
     assert not list(folder.glob("fusion*"))

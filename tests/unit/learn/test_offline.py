@@ -158,6 +158,8 @@ def test_without_encoders_there_are_words_only(catalogue: Path) -> None:
     assert not {"text", "image", "text_to_image"} & set(found.table.clauses)
     with pytest.raises(QueryError, match="no photo vectors"):
         OfflineCollector(recipe_of(), catalogue, encoders={}).collect(judged((Question(photo="photos/1.png"), ALL)))
+    with pytest.raises(LearnError, match=r"the question's photo nowhere\.png: "):
+        OfflineCollector(recipe_of(), catalogue, encoders={}).collect(judged((Question(photo="nowhere.png"), ALL)))
 
 
 def test_vectors_are_made_once(catalogue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
