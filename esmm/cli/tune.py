@@ -58,6 +58,7 @@ def tune(judgements: str, recipe_path: str, device: str, **options: Any) -> None
     from esmm.cluster import named_errors
     from esmm.learn.judgements import read_judgements
     from esmm.query.fusion import untuned_fusion
+    from esmm.query.model import FILE, check_writable
 
     given = {name: options.pop(name) for name in ("body", "photos", "form", "topics", "loss", "seed", "out", "print_")}
     with_floors, catalogue = options.pop("floors"), options.pop("offline")
@@ -65,6 +66,9 @@ def tune(judgements: str, recipe_path: str, device: str, **options: Any) -> None
     recipe = load_recipe(recipe_path)
     given["body"] = own_body(given["body"])
     judged = read_judgements(judgements, format=given["form"], topics=given["topics"])
+    given["out"] = Path(given["out"] or Path(recipe.source).parent / FILE)
+    if not (catalogue or given["print_"]):
+        check_writable(given["out"])
     if catalogue:
         collected = _collected_offline(recipe, catalogue, judged, device, given)
         found = _tuned(collected, untuned_fusion(recipe, None), recipe, given)
@@ -176,7 +180,6 @@ def _store(
     given: dict[str, Any],
 ) -> None:
     from esmm.learn.tune import Origin, model_of
-    from esmm.query.model import FILE
 
     verdict = found.verdict
     if found.winner is None:
@@ -190,11 +193,10 @@ def _store(
     if found.winner.boosts:
         click.echo(f"boost finds {found.winner.overlap:.0%} of exact's first ten")
     if not given["print_"]:
-        path = Path(given["out"]) if given["out"] else Path(recipe.source).parent / FILE
         if given["body"]:
             model = _with_constant_apart(model, recipe, given["body"])
-        model.save(path)
-        click.echo(f"stored in {path}")
+        model.save(given["out"])
+        click.echo(f"stored in {given['out']}")
 
 
 def _with_constant_apart(model: "FusionModel", recipe: "Recipe", body: dict[str, Any]) -> "FusionModel":

@@ -36,20 +36,24 @@ _LISTED = 5
 
 @dataclass(frozen=True)
 class Collected:
-    """The scores of all questions, what they were collected with, and the judged products that the index lacks."""
+    """The scores of all questions, what they were collected with, and the judged products without any.
+
+    ``where`` names the index or the catalogue that lacks these.
+    """
 
     table: Table
     rarity: Rarity
     absent: Mapping[str, tuple[str, ...]]
+    where: str
 
     @property
     def absence(self) -> str:
-        """Say how many judged products the index lacks, and name some; nothing where it has all."""
+        """Say how many judged products are not there, and name some; nothing where all are."""
         missing = sorted({product for products in self.absent.values() for product in products})
         if not missing:
             return ""
         named = ", ".join(missing[:_LISTED]) + (" ..." if len(missing) > _LISTED else "")
-        return f"{len(missing):,} judged products are not in the index: {named}"
+        return f"{len(missing):,} judged products are not in {self.where}: {named}"
 
 
 class Collector:
@@ -70,7 +74,7 @@ class Collector:
 
     def collect(self, judgements: "Judgements", on_step: OnStep = lambda _done, _all: None) -> Collected:
         """Return the scores of all questions. Raises LearnError if the index holds none of the judged products."""
-        return gathered(judgements, self._found, rarity=self.rarity, where=self._index, on_step=on_step)
+        return gathered(judgements, self._found, rarity=self.rarity, where=f"the index {self._index}", on_step=on_step)
 
     def _found(self, question: "Question", judged: Mapping[str, float]) -> Found:
         ask = Ask(question.text, self._photo(question))
@@ -142,7 +146,7 @@ def gathered(
         scored = _scored(question, raws, clauses, judgements.gains[question], candidates)
         facts = facts_of(question.text, photo=question.photo is not None, rarity=rarity)
         questions.append(replace(scored, facts=facts))
-    return Collected(Table(clauses, tuple(questions)), rarity, absent)
+    return Collected(Table(clauses, tuple(questions)), rarity, absent, where)
 
 
 def _absent(judgements: "Judgements", found: "Mapping[Question, Found]", where: str) -> dict[str, tuple[str, ...]]:
@@ -156,7 +160,7 @@ def _absent(judgements: "Judgements", found: "Mapping[Question, Found]", where: 
     if judged and judged <= {product for products in absent.values() for product in products}:
         raise LearnError(
             f"none of the {len(judged):,} products of {judgements.source} is in {where}",
-            "give judgements that name products by the ids of this index",
+            f"give judgements that name products by the ids of {where}",
         )
     return absent
 

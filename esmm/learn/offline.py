@@ -120,7 +120,9 @@ class OfflineCollector:
 
     def collect(self, judgements: "Judgements", on_step: OnStep = lambda _done, _all: None) -> Collected:
         """Return the scores of all questions. Raises LearnError if the catalogue holds none of the judged products."""
-        return gathered(judgements, self._found, rarity=self.rarity, where=self._catalogue, on_step=on_step)
+        return gathered(
+            judgements, self._found, rarity=self.rarity, where=f"the catalogue {self._catalogue}", on_step=on_step
+        )
 
     def _found(self, question: "Question", judged: Mapping[str, float]) -> Found:
         """Return the scores of candidates and judged products by clause, and the ids of the candidates."""

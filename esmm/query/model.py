@@ -1,9 +1,13 @@
 """``fusion.json``: a tuned fusion with where it comes from, read by builder, templates and service alike."""
 
+import errno
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -102,13 +106,8 @@ class FusionModel(_Part):
 
     def save(self, path: Path) -> None:
         """Write the file whole, or not at all. Raises LearnError if it cannot be written."""
-        try:
-            with whole(path) as beside:
-                beside.write_text(self.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise LearnError(
-                f"{path} cannot be written: {error.strerror}", "name a file in a folder that exists"
-            ) from None
+        with _writing(path), whole(path) as beside:
+            beside.write_text(self.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "FusionModel":
@@ -133,6 +132,23 @@ class FusionModel(_Part):
         if narrow := [name for name, clause in model.clauses.items() if clause.high <= clause.low]:
             raise LearnError(f"{path}: high is not above low in {', '.join(narrow)}", remedy)
         return model
+
+
+def check_writable(path: Path) -> None:
+    """Raise LearnError if no fusion can be stored there: better told before an hour of learning than after it."""
+    with _writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with TemporaryFile(dir=path.parent):
+            pass
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LearnError(f"{path} cannot be written: {error.strerror}", "name a file in a folder that exists") from None
 
 
 def model_beside(recipe: "Recipe") -> FusionModel | None:

@@ -170,11 +170,11 @@ def test_a_fusion_that_is_there_stays_where_nothing_is_better(tune: Esmm, folder
     assert (folder / "fusion.json").read_bytes() == before
 
 
-def test_absent_products_and_useless_questions_are_told(tune: Esmm, folder: Path) -> None:
+def test_absent_products_and_useless_questions_are_told(tune: Esmm, folder: Path, synonym_recipe: Recipe) -> None:
     asked: dict[str, Mapping[str, float]] = {**synonyms(), "pink boat": {"sofa, red": 0.0}, "zebra": {"gone": 1.0}}
     done = tune(judged(folder / "more.tsv", asked), "--no-floors", "--print")
     assert done.code == 0
-    assert "1 judged products are not in the index: gone" in done.err
+    assert f"1 judged products are not in the index {synonym_recipe.index.name}: gone" in done.err
     assert "2 questions have no product with a gain above 0 and were left out" in done.err
 
 
@@ -183,7 +183,7 @@ def test_what_cannot_be_learned_from(tune: Esmm, folder: Path) -> None:
     one = dict(list(some.items())[:1])
     tune(judged(folder / "one.tsv", one)).fatal("too few to learn from", "judge 10 at least")
     other = {text: {f"other{at}": 1.0} for at, text in enumerate(some)}
-    tune(judged(folder / "other.tsv", other)).fatal("none of the 14 products", "ids of this index")
+    tune(judged(folder / "other.tsv", other)).fatal("none of the 14 products", "ids of the index")
     none = {text: dict.fromkeys(gains, 0.0) for text, gains in some.items()}
     tune(judged(folder / "none.tsv", none)).fatal("14 more have no product with a gain above 0", "judge 10")
     (folder / "bad.tsv").write_text("query\tproduct_id\tgain\nred\tp1\tmuch\n\tp2\t1\n", encoding="utf-8")
@@ -195,7 +195,10 @@ def test_what_cannot_be_learned_from(tune: Esmm, folder: Path) -> None:
     (folder / "bad").mkdir()
     (folder / "bad" / "a.png").write_text("no photo", encoding="utf-8")
     tune(photos, "--photos", "bad").fatal("the question's photo a.png: This is not a photo", "JPEG")
-    tune("judged.tsv", "--no-floors", "-o", "nowhere/fusion.json").fatal("nowhere/fusion.json", "")
+    for place, fault in (("nowhere/fusion.json", "No such file"), (".", "Is a directory"), ("bad/a.png/b", "Not a")):
+        done = tune("judged.tsv", "--no-floors", "-o", place)
+        done.fatal(f"{place} cannot be written: {fault}", "a folder that exists")
+        assert done.out == "", "told before anything is learned"
     assert tune("judged.tsv", "--loss", "mse").code == 2
     assert not list(folder.glob("fusion*"))
 

@@ -88,7 +88,7 @@ def cells(found: Collected, question: Question, clause: str) -> dict[str, float]
     return {name: raw for name, raw in zip(scored.ids, raws, strict=True) if not math.isnan(raw)}
 
 
-def test_missing_is_missing_and_judged_products_have_scores(collector: Collector) -> None:
+def test_missing_is_missing_and_judged_products_have_scores(collector: Collector, loaded: Recipe) -> None:
     steps: list[tuple[int, int]] = []
     found = collector.collect(Judgements(JUDGED, "judged.tsv"), lambda *step: steps.append(step))
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
@@ -112,7 +112,7 @@ def test_missing_is_missing_and_judged_products_have_scores(collector: Collector
     for clause in ("keyword", "text", "text_to_image", "names", "order"):
         assert not cells(found, PHOTO, clause), clause
     assert found.absent == {BOTH.name: ("gone",)}
-    assert found.absence == "1 judged products are not in the index: gone"
+    assert found.absence == f"1 judged products are not in the index {loaded.index.name}: gone"
     facts = [each.facts for each in found.table.questions]
     assert [(fact["words"], fact["photo"]) for fact in facts] == [(2, 0), (0, 1), (3, 1)]
     assert found.rarity.shares["red"] == pytest.approx(1 / 6, abs=1e-6)
@@ -137,9 +137,9 @@ def test_the_candidates_are_what_the_search_scores(
 
 
 def test_all_absent_is_refused(collector: Collector) -> None:
-    with pytest.raises(LearnError, match=r"none of the 2 products of judged\.tsv is in test-") as told:
+    with pytest.raises(LearnError, match=r"none of the 2 products of judged\.tsv is in the index test-") as told:
         collector.collect(Judgements({RED: {"a": 1.0}, BOTH: {"b": 0.0}}, "judged.tsv"))
-    assert "ids of this index" in told.value.hint
+    assert "ids of the index" in told.value.hint
 
 
 def test_a_photo_needs_a_place(client: Elasticsearch, can: Capabilities, loaded: Recipe) -> None:

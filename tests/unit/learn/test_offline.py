@@ -141,8 +141,10 @@ def test_candidates_are_the_neighbours_and_the_best_of_the_words(catalogue: Path
 def test_absent_products_are_named_and_all_absent_is_refused(catalogue: Path) -> None:
     found = collected(catalogue, judged((RED, {"p0": 1.0, "gone": 0.0})))
     assert found.absent == {"red shirt": ("gone",)}
-    assert found.absence == "1 judged products are not in the index: gone"
-    with pytest.raises(LearnError, match=r"none of the 1 products of judgements\.tsv is in .*catalog\.jsonl"):
+    assert found.absence == f"1 judged products are not in the catalogue {catalogue}: gone"
+    with pytest.raises(
+        LearnError, match=r"none of the 1 products of judgements\.tsv is in the catalogue .*catalog\.jsonl"
+    ):
         collected(catalogue, judged((RED, {"gone": 1.0})))
 
 

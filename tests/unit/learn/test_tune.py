@@ -30,7 +30,14 @@ GOOD = {"keyword": 0.3, "text": 1.0}
 
 
 def tune(found: Table, *, seed: int = 1) -> Tuned:
-    return tuned(Collected(found, RARITY, {}), CURRENT, loss="lambda", seed=seed, k=100, on_step=lambda *_: None)
+    return tuned(
+        Collected(found, RARITY, {}, "the index shop"),
+        CURRENT,
+        loss="lambda",
+        seed=seed,
+        k=100,
+        on_step=lambda *_: None,
+    )
 
 
 def model(found: Tuned, floors: dict[str, Floor] | None = None) -> FusionModel:
@@ -186,7 +193,7 @@ def test_the_fusion_in_force_takes_part() -> None:
     """A fusion that is tuned already is what else would be there: its constants and windows, and its gate."""
     made = model(few()).fusion(CURRENT)
     table = planted(GOOD, 16, products=15)
-    collected = Collected(table, RARITY, {})
+    collected = Collected(table, RARITY, {}, "the index shop")
     again = tuned(collected, made, loss="lambda", seed=1, k=100, on_step=lambda *_: None)
     rows = {row["model"]: row for row in again.verdict.table}
     assert float(rows["as it is"]["ndcg"]) > float(rows["keyword"]["ndcg"]) + 0.05
