@@ -181,11 +181,11 @@ def _store(
 ) -> None:
     from esmm.learn.tune import Origin, model_of
 
-    verdict = found.verdict
+    verdict, query = found.verdict, (given["body"] or {}).get("query")
     if found.winner is None:
         click.echo(f"nothing is changed: {verdict.why}")
         return
-    model = model_of(found, found.winner, Origin(recipe, judged, collected.rarity, floors))
+    model = model_of(found, found.winner, Origin(recipe, judged, collected.rarity, floors, query))
     click.echo(
         f"{model.label}: {verdict.contender}, nDCG@10 {verdict.gain:+.3f} [{verdict.low:+.3f}, {verdict.high:+.3f}] "
         f"over {verdict.baseline} on {len(found.stack)} questions, p = {verdict.p:.3f} corrected; {verdict.why}"

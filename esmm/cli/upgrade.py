@@ -107,6 +107,8 @@ def read_text(body: str) -> str:
 def _tell(made: "Upgraded", searcher: "Searcher", *, explain: bool) -> None:
     for clause, fault in searcher.faults.items():
         say(f"the {clause} vector is a placeholder: {fault.message}")
+    for warning in made.warnings:
+        say(warning)
     if explain:
         say(f"strategy {made.strategy}")
         for note in made.notes:

@@ -32,6 +32,7 @@ class Contender:
     """A fusion to be evaluated, under the name that the report shows.
 
     ``own`` if it was tuned on these judgements; ``unseen`` then says what it gained on questions not tuned on.
+    ``cautions`` are sentences that a reader must know.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Contender:
     note: str = ""
     own: bool = False
     unseen: str = ""
+    cautions: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def cautions(ground: Ground, contenders: Sequence[Contender], known: Collection[
     if len(gains) == 1:
         told.append("all judged products have the same gain, so the measures only tell judged products from others")
     for contender in contenders:
+        told += contender.cautions
         if silent := [name for name in _weighed(ground, contender.fusion, known) if _silent(ground, name)]:
             told.append(f"no product of any question matches {', '.join(silent)}, which {contender.name} counts on")
         if contender.own:

@@ -15,6 +15,7 @@ from esmm.evaluate.losses import shown
 from esmm.evaluate.systems import SEED, Ground
 from esmm.learn.features import Collector
 from esmm.query.calibrate import Calibration
+from esmm.query.clauses import keyword_query
 from esmm.query.encode import Ask
 from esmm.query.fusion import KEYWORD
 from esmm.query.model import FILE, FusionModel
@@ -53,6 +54,11 @@ class Shop:
     body: Json | None = None
     calibration: Calibration = field(default_factory=Calibration)
     photo_of: "Callable[[str], Image] | None" = None
+
+    @property
+    def query(self) -> Json:
+        """The keyword query, the shop's own or esmm's: for its shape, whatever its words."""
+        return dict(self.body["query"]) if self.body else keyword_query(self.recipe, "?", [])
 
     @property
     def untuned(self) -> "Fusion":
@@ -138,7 +144,8 @@ def _tuned(shop: Shop, path: Path, name: str, judgements: "Judgements") -> Conte
     model.check(shop.recipe, str(path))
     own = model.provenance.get("digest") == judgements.digest
     note = f"{model.label}: {model.kind}" + (", tuned on these judgements" if own else "")
-    return Contender(name, shop.calibrated(model.fusion(shop.searcher.fusion)), note, own, _unseen(model))
+    fusion, strange = shop.calibrated(model.fusion(shop.searcher.fusion)), model.cautions(shop.query, name=name)
+    return Contender(name, fusion, note, own, _unseen(model), strange)
 
 
 def _unseen(model: FusionModel) -> str:

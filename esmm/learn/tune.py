@@ -14,9 +14,10 @@ from esmm.learn.fit import Fit
 from esmm.learn.rivals import Field, rivals
 from esmm.learn.scores import FORM
 from esmm.learn.stack import Stack
+from esmm.query.calibrate import shape_of
 from esmm.query.fusion import KEYWORD
 from esmm.query.gate import BOUND, FACTS, Rarity
-from esmm.query.model import ClauseModel, FusionModel, GateModel, Label, digest_of
+from esmm.query.model import SHAPE, ClauseModel, FusionModel, GateModel, Label, digest_of
 
 if TYPE_CHECKING:
     from esmm.learn.features import Collected, OnStep
@@ -51,12 +52,13 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a fusion was tuned for and from."""
+    """What a fusion was tuned for and from; ``query`` is the shop's own, if it has one."""
 
     recipe: "Recipe"
     judgements: "Judgements"
     rarity: Rarity
     floors: "Mapping[str, Floor]"
+    query: Mapping[str, Any] | None = None
 
 
 def tuned(collected: "Collected", current: "Fusion", *, loss: str, seed: int, k: int, on_step: "OnStep") -> Tuned:
@@ -103,7 +105,7 @@ def model_of(found: Tuned, winner: Winner, origin: Origin) -> FusionModel:
         made_for=digest_of(origin.recipe),
         clauses=clauses,
         gate=_gate(fit, fit.coefficients, origin.rarity) if fit.coefficients is not None else None,
-        provenance=_provenance(found, winner, origin.judgements),
+        provenance=_provenance(found, winner, origin),
     )
 
 
@@ -146,9 +148,10 @@ def _short(number: float) -> float:
     return float(f"{number:.8g}")
 
 
-def _provenance(found: Tuned, winner: Winner, judgements: "Judgements") -> dict[str, Any]:
-    verdict = found.verdict
-    return {
+def _provenance(found: Tuned, winner: Winner, origin: Origin) -> dict[str, Any]:
+    verdict, judgements = found.verdict, origin.judgements
+    shape = {SHAPE: shape_of(origin.query)} if origin.query else {}
+    return shape | {
         "esmm": __version__,
         "judgements": judgements.source,
         "digest": judgements.digest,

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from esmm.errors import LearnError
 from esmm.paths import whole
+from esmm.query.calibrate import shape_of
 from esmm.query.fusion import KEYWORD, Fusion, Window, untuned_fusion
 from esmm.query.gate import BOUND, Gate, Rarity
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FILE = "fusion.json"
 FORMAT = 1
+SHAPE = "query_shape"  # in the provenance: that of the shop's own query, where one was tuned with
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -70,7 +72,7 @@ class FusionModel(_Part):
 
     ``label`` says how sure it is: ``proven`` against the keyword search, ``promising``, only ``calibrated``, or
     ``kept`` as it was. ``made_for`` is the digest of what of a recipe decides over scores. ``provenance`` tells the
-    judgements, seed, folds and gains.
+    judgements, seed, folds and gains, and the shape of the shop's own query if it was tuned with one.
     """
 
     format: Literal[1] = 1
@@ -103,6 +105,13 @@ class FusionModel(_Part):
                 f"{source} was tuned for another recipe than {recipe.source}: fields, clauses or encoders differ",
                 "tune again (esmm tune), or take the recipe that it was tuned for",
             )
+
+    def cautions(self, query: Mapping[str, Any] | None, *, name: str = FILE) -> tuple[str, ...]:
+        """Return a warning if it was tuned with a keyword query whose shape is known and is not that of ``query``."""
+        shape = self.provenance.get(SHAPE)
+        if shape is None or not query or shape == shape_of(query):
+            return ()
+        return (f"{name} was tuned with another keyword query than this one, so its weights may not suit: tune again",)
 
     def save(self, path: Path) -> None:
         """Write the file whole, or not at all. Raises LearnError if it cannot be written."""

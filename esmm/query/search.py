@@ -95,6 +95,7 @@ class Searcher:
         self._encoder = QuestionEncoder(recipe, meta.get("clauses"), device=device, vectors_of=stored)
         self._calibration = calibration or Calibration()
         self._untuned = untuned_fusion(recipe, meta.get("saturation"))
+        self._model = model
         self.fusion = model.fusion(self._untuned) if model else self._untuned
 
     @property
@@ -105,7 +106,11 @@ class Searcher:
     def search(self, ask: Ask, *, keyword_only: bool = False) -> Answer:
         """Answer a question by one request."""
         fusion = self.fusion_at(ask)
-        return self.send(self._request(ask, fusion, keyword_only=keyword_only), fusion)
+        answer = self.send(self._request(ask, fusion, keyword_only=keyword_only), fusion)
+        if keyword_only or not ask.text:
+            return answer
+        strange = self._cautions(keyword_query(self._recipe, ask.text, []))
+        return replace(answer, warnings=(*strange, *answer.warnings))
 
     def fusion_at(self, ask: Ask) -> Fusion:
         """Return the fusion for one question: the weights as its gate moves them."""
@@ -193,7 +198,11 @@ class Searcher:
         known = self._calibration.saturation(query)
         fusion = self.fusion_at(ask) if ask else replace(self.fusion, gate=None)
         fusion = replace(fusion, saturation=known) if known else fusion
-        return upgrade_body(body, clauses, fusion, limits=self._recipe.search, can=self._can, options=options)
+        made = upgrade_body(body, clauses, fusion, limits=self._recipe.search, can=self._can, options=options)
+        return made if made.strategy == "keyword" else replace(made, warnings=self._cautions(query))
+
+    def _cautions(self, query: Mapping[str, Any] | None) -> tuple[str, ...]:
+        return self._model.cautions(query) if self._model else ()
 
     def send(self, body: Json, fusion: Fusion) -> Answer:
         """Send a body and read its hits, each with what every clause gave to it."""

@@ -54,11 +54,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Upgraded:
-    """The hybrid body, the strategy it uses (``keyword`` where it is the caller's own), and what changed and why."""
+    """The hybrid body, the strategy it uses (``keyword`` where it is the caller's own), and what changed and why.
+
+    ``warnings`` are what its caller must know, asked or not.
+    """
 
     body: Json
     strategy: str
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def upgrade_body(

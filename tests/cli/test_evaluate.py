@@ -19,6 +19,7 @@ from esmm.evaluate.run import UNTUNED, Shop, evaluate
 from esmm.evaluate.systems import Ground, fused
 from esmm.learn.features import Collector
 from esmm.learn.judgements import read_judgements
+from esmm.query.calibrate import shape_of
 from esmm.query.encode import Ask
 from esmm.query.model import FILE, ClauseModel, FusionModel, digest_of
 from esmm.query.search import Searcher
@@ -187,6 +188,10 @@ def test_a_query_of_ones_own(esmm: Esmm, folder: Path) -> None:
     assert raw["provenance"]["keyword"] == "the shop's own query"
     assert raw["systems"][0]["means"]["nothing"]["nDCG@10"] == 0  # no brand is called a red shirt
     assert "no product of any question matches keyword, which untuned fusion counts on" in flat(done)
+    tuned(folder, provenance={"query_shape": shape_of({"match": {"brand": "x"}})})
+    told = f"beware: {FILE} was tuned with another keyword query than this one"
+    assert told in flat(esmm("evaluate", "judgements.tsv"))
+    assert told not in flat(esmm("evaluate", "judgements.tsv", "--query", "body.json"))
     for body, told in (
         ('{"query": {"term": {"brand": "x"}}}', "asks for no text"),
         ('{"size": 1}', "asks for no text"),

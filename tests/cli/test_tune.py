@@ -250,6 +250,27 @@ def test_a_query_of_ones_own_is_the_keyword_clause(tune: Esmm, folder: Path) -> 
     assert own / plain == pytest.approx(100, rel=0.3)
 
 
+def test_another_query_than_the_one_tuned_with_is_warned_of(tune: Esmm, esmm: Esmm, folder: Path) -> None:
+    told = "fusion.json was tuned with another keyword query than this one"
+    assert tune("judged.tsv", "--no-floors").code == 0
+    assert "query_shape" not in FusionModel.load(folder / "fusion.json").provenance
+    body = written(folder, query={"match": {"title": {"query": "sandals", "boost": 100}}})
+    quiet = esmm("upgrade", body, "--device", "cpu").err + esmm("search", "blue couch", "--device", "cpu").err
+    assert tune("judged.tsv", "--no-floors", "--query", body).code == 0
+    quiet += esmm("upgrade", body, "--device", "cpu").err + esmm("upgrade", body, "--placeholders").err
+    quiet += esmm("search", "blue couch", "--keyword-only", "--device", "cpu").err
+    assert told not in quiet
+    assert esmm("search", "blue couch", "--device", "cpu").err.count(told) == 1
+    other = written(folder, query={"match": {"title": {"query": "sandals", "boost": 2}}})
+    for more in ((), ("--placeholders",)):
+        assert esmm("upgrade", other, "--device", "cpu", *more).err.count(told) == 1
+    alike = {
+        "must": {"match": {"title": {"query": "red shoe", "boost": 100}}},
+        "filter": {"exists": {"field": "title"}},
+    }
+    assert told in esmm("upgrade", written(folder, query={"bool": alike}), "--device", "cpu").err
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [

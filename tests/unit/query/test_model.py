@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from esmm.errors import LearnError
+from esmm.query.calibrate import shape_of
 from esmm.query.fusion import Fusion, Window, untuned_fusion
 from esmm.query.gate import FACTS
 from esmm.query.model import FORMAT, ClauseModel, FusionModel, GateModel, digest_of, fusion_in_force, model_beside
@@ -51,6 +52,16 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     again = model_for(recipe_in(tmp_path))
     again.save(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "fusion.json").read_bytes()
+
+
+def test_it_tells_its_own_query_from_others(tmp_path: Path) -> None:
+    shape = shape_of({"match": {"title": {"query": "red", "boost": 2}}})
+    model = model_for(recipe_in(tmp_path), provenance={"query_shape": shape})
+    assert model.cautions({"match": {"title": {"query": "blue lamp", "boost": 2}}}) == ()
+    assert model.cautions(None) == ()
+    (told,) = model.cautions({"match": {"title": {"query": "red", "boost": 3}}}, name="other.json")
+    assert told.startswith("other.json was tuned with another keyword query")
+    assert model_for(recipe_in(tmp_path)).cautions({"match": {"title": "red"}}) == ()
 
 
 def test_the_fusion_that_searches_use(tmp_path: Path) -> None:
