@@ -1,6 +1,5 @@
 """The vector cache: what an encoder has once made of a content is not made again, also after a crash."""
 
-import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from esmm.content import content_key
 from esmm.errors import EsmmError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from esmm.encoders import EncoderInfo
 
+__all__ = ["VectorCache", "content_key"]
+
 _SQL_VARIABLES = 500
 _PATIENCE = 30  # seconds that a process waits for another one that writes
 _SETUP = """
@@ -27,11 +29,6 @@ CREATE TABLE IF NOT EXISTS vectors (
     encoder TEXT, content BLOB, vector BLOB, PRIMARY KEY (encoder, content)
 ) WITHOUT ROWID;
 """
-
-
-def content_key(content: str | bytes) -> bytes:
-    """Return the 16-byte key of a text or of the bytes of a photo."""
-    return hashlib.sha256(content.encode() if isinstance(content, str) else content).digest()[:16]
 
 
 class VectorCache:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import struct
 import threading
 import time
@@ -184,6 +185,51 @@ def test_data_uri_with_and_without_base64() -> None:
         assert photos.read(f"data:image/jpeg;base64,{base64.b64encode(PHOTO).decode()}") == PHOTO
         assert photos.read(f"data:image/jpeg;base64,{quote(base64.b64encode(PHOTO), safe='')}") == PHOTO
         assert photos.read(f"data:image/jpeg,{quote(PHOTO)}") == PHOTO
+
+
+# --- what tells that a photo is the one from before ---
+
+
+def test_identity_follows_a_file(sources: list[Path]) -> None:
+    path = sources[0] / "large" / "1.jpg"
+    with Photos(sources) as photos:
+        before = photos.identity("large/1.jpg")
+        assert before is not None
+        assert len(before) == 16
+        assert photos.identity("./large//1.jpg") == photos.identity(" large\\1.jpg ") == before
+        path.write_bytes(b"longer than before")
+        longer = photos.identity("large/1.jpg")
+        os.utime(path, ns=(0, 0))
+        older = photos.identity("large/1.jpg")
+        path.unlink()
+        in_zip = photos.identity("large/1.jpg")
+    assert len({before, longer, older, in_zip, None}) == 5
+
+
+def test_identity_of_a_zip_member_follows_its_checksum(tmp_path: Path) -> None:
+    def identity(data: bytes, when: int) -> bytes | None:
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr(zipfile.ZipInfo("1.jpg", (when, 1, 1, 0, 0, 0)), data)
+        with Photos([tmp_path / "a.zip"]) as photos:
+            return photos.identity("1.jpg")
+
+    assert identity(b"one", 2020) == identity(b"one", 2024) != identity(b"two", 2020)
+
+
+def test_identity_of_photos_given_inline() -> None:
+    text = base64.b64encode(PHOTO).decode()
+    with Photos([]) as photos:
+        for reference in (PHOTO, text, f"data:image/jpeg;base64,{text}"):
+            found = photos.identity(reference)
+            assert found == photos.identity(reference) != photos.identity(reference[:-9] + reference[-8:])
+            assert found is not None
+            assert len(found) == 16
+
+
+@pytest.mark.parametrize("reference", ["none.jpg", "/no/such.jpg", "large", "../a.jpg", "", "ftp://h/1.jpg", "a\0"])
+def test_what_cannot_be_had_has_no_identity(sources: list[Path], reference: str) -> None:
+    with Photos(sources) as photos:
+        assert photos.identity(reference) is None
 
 
 # --- decoding ---
