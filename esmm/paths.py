@@ -61,3 +61,8 @@ def vector_cache_path() -> Path:
     """Return the file of the vector cache; ``ESMM_VECTORS`` overrides it."""
     given = os.environ.get("ESMM_VECTORS")
     return Path(given).expanduser() if given else cache_dir() / "vectors.sqlite"
+
+
+def photo_memory_path() -> Path:
+    """Return the file in which fetched photos are remembered, beside the vector cache."""
+    return vector_cache_path().with_name("photo-urls.sqlite")

@@ -85,6 +85,7 @@ class ImageVector(VectorField):
     model: str = "esmm-tower"
     vector: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "image_vector"
     photos: tuple[str, ...] = ()
+    fetch_per_host: Annotated[int, Field(ge=1, le=64)] = 4
 
     @field_validator("passage_prefix")
     @classmethod

@@ -10,7 +10,7 @@ from esmm.errors import PhotoError
 from esmm.ingest.bulk import Outgoing
 from esmm.ingest.documents import bulk_lines, weighted_mean
 from esmm.ingest.vectors import VectorCache, content_key
-from esmm.photos import Photos, decode
+from esmm.photos import Photo, Photos, decode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ class Preparer:
     def batches(self, records: "Iterable[Record]") -> Iterator[Batch]:
         """Yield the records in batches, each with all that encoding needs."""
         stream = iter(records)
-        with ThreadPoolExecutor(2, thread_name_prefix="esmm-photo") as pool:
+        with ThreadPoolExecutor(2, thread_name_prefix="esmm-decode") as pool:
             while chunk := list(islice(stream, BATCH)):
                 batch = Batch(chunk)
                 if "text" in self._encoders:
@@ -65,31 +65,37 @@ class Preparer:
         batch.missing["text"] = {key: text for key, text in texts.items() if key not in batch.known["text"]}
 
     def _images(self, batch: Batch, pool: ThreadPoolExecutor) -> None:
-        references = [(record.id, reference) for record in batch.records for reference in record.photos]
-        read = iter(pool.map(lambda pair: self._try(self._photos.read, *pair), references))
-        contents = [
-            [(content_key(data), data, ref) for ref in record.photos if (data := next(read)) is not None]
-            for record in batch.records
-        ]
+        info = self._encoders["image"].info
+        references = (reference for record in batch.records for reference in record.photos)
+        found = self._photos.find_all(references, lambda key: bool(self._cache.get(info, [key])))
+        usable = [self._usable(record, found) for record in batch.records]
         unique = {
-            key: (record.id, ref, data)
-            for record, photos in zip(batch.records, contents, strict=True)
-            for key, data, ref in photos
+            photo.key: (record.id, reference, photo)
+            for record, photos in zip(batch.records, usable, strict=True)
+            for reference, photo in photos
         }
-        batch.known["image"] = self._cache.get(self._encoders["image"].info, list(unique))
-        todo = {key: found for key, found in unique.items() if key not in batch.known["image"]}
-        decoded = pool.map(lambda found: self._decode(*found), todo.values())
+        batch.known["image"] = self._cache.get(info, list(unique))
+        todo = {key: what for key, what in unique.items() if key not in batch.known["image"]}
+        decoded = pool.map(lambda what: self._decode(*what), todo.values())
         batch.missing["image"] = {key: image for key, image in zip(todo, decoded, strict=True) if image is not None}
-        batch.wanted["image"] = [[(1.0, key) for key, _, _ in photos] for photos in contents]
+        batch.wanted["image"] = [[(1.0, photo.key) for _, photo in photos] for photos in usable]
 
-    def _decode(self, record_id: str, reference: str, data: bytes) -> "Image | None":
-        image: Image | None = self._try(lambda _: decode(data), record_id, reference)
-        return image
+    def _usable(self, record: "Record", found: "Mapping[str, Photo | PhotoError]") -> list[tuple[str, Photo]]:
+        """Return the photos of a record that could be had, with what it calls them."""
+        photos = []
+        for reference in record.photos:
+            match found[reference]:
+                case Photo() as photo:
+                    photos.append((reference, photo))
+                case PhotoError() as error:
+                    self._ledger.photo(record.id, reference, error.message)
+        return photos
 
-    def _try(self, step: Any, record_id: str, reference: str) -> Any:
-        """Run a step on a photo; a photo that cannot be used costs its product only the photo."""
+    def _decode(self, record_id: str, reference: str, photo: Photo) -> "Image | None":
+        """Decode a photo; one that cannot be used costs its product only the photo."""
         try:
-            return step(reference)
+            # Without data its vector was known a moment ago.
+            return decode(self._photos.read(reference) if photo.data is None else photo.data)
         except PhotoError as error:
             self._ledger.photo(record_id, reference, error.message)
             return None

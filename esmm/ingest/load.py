@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,7 +24,8 @@ from esmm.ingest.records import BadRecord, Record, record_of
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.stages import ahead
 from esmm.ingest.vectors import VectorCache
-from esmm.photos import Photos
+from esmm.paths import photo_memory_path
+from esmm.photos import PER_HOST, Photos, UrlMemory
 from esmm.query.calibrate import measure_saturation
 
 if TYPE_CHECKING:
@@ -124,7 +126,13 @@ def _fill(
     sample = Sample(_SAMPLE)
     with (
         Ledger(report, source.fault_folder, source.stem) as ledger,
-        Photos(folders, allow_private=source.allow_private) as photos,
+        closing(UrlMemory(photo_memory_path())) as memory,
+        Photos(
+            folders,
+            allow_private=source.allow_private,
+            per_host=recipe.image.fetch_per_host if recipe.image else PER_HOST,
+            memory=memory,
+        ) as photos,
     ):
         records = _records(read(source.catalogue, stdin=source.stdin), recipe, report, ledger)
         batches = ahead(Preparer(encoders, photos, cache, ledger).batches(records))

@@ -1,171 +1,154 @@
-"""Photos by URL: within limits of time, size and redirects, and never from inside the network unless allowed.
-
-A catalogue may come from a stranger, and its URLs are fetched from where the indexer runs. So each host name is
-resolved once, every address is checked, and the connection goes to the very address that was checked.
-"""
+"""Photos by URL: within limits of time, size and redirects, patient with busy hosts, not fetched twice for nothing."""
 
 import contextlib
 import http.client
-import ipaddress
-import re
-import socket
 import ssl
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
-from urllib.parse import quote, urljoin, urlsplit
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from esmm import __version__
+from esmm.content import content_key
 from esmm.errors import PhotoError
+from esmm.photos.connections import Connections
+from esmm.photos.hosts import Hosts
+from esmm.photos.memory import Remembered, UrlMemory, remembered
+from esmm.photos.photo import Photo
+from esmm.photos.urls import Target, redirected, target_of
 
-TIMEOUT = 10.0  # seconds to connect, and between two pieces of an answer
 DEADLINE = 30.0  # seconds for one photo with its redirects
 MAX_REDIRECTS = 3
 ATTEMPTS = 3
 FIRST_WAIT = 0.3  # seconds before the second attempt; doubled before the third
 
 _CHUNK = 1 << 16
-_ADDRESSES = 3  # of one host, tried in turn
-_OK, _BUSY, _SERVER_ERROR = 200, 429, 500
+_OK, _NOT_MODIFIED, _BUSY, _SERVER_ERROR = 200, 304, 429, 500
 _REDIRECTS = {301, 302, 303, 307, 308}
-_PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"[a-z0-9._:-]+", re.IGNORECASE)
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# What cloud machines (Azure, Oracle) ask about themselves; these addresses look public.
-_METADATA = {ipaddress.ip_address("168.63.129.16"), ipaddress.ip_address("192.0.0.192")}
-_LATER = "Open the address in a browser; run again when it answers."
 
 
-class _PassingError(PhotoError):
+class _HostError(PhotoError):
+    """Lies in the host, not in the photo."""
+
+    def __init__(self, target: Target, what: str) -> None:
+        super().__init__(f"{target} {what}.", "Open the address in a browser; run again when it answers.")
+        self.site = target.site
+
+
+class _PassingError(_HostError):
     """May be gone at the next attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    scheme: str
-    host: str
-    port: int
-    path: str
-    query: str
+class Fetcher:
+    """Fetches photos of at most ``limit`` bytes. May be used from several threads.
 
-    @property
-    def site(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
-
-    def __str__(self) -> str:  # without the query, which may hold a signature
-        return f"{self.scheme}://{self.site}{self.path[:100]}"
-
-
-def fetch(url: str, *, limit: int, allow_private: bool = False) -> bytes:
-    """Fetch at most ``limit`` bytes over http or https, with two retries on time-outs and server errors.
-
-    Raises PhotoError, whose sentence leaves out passwords and query strings. Proxies are not used: one would
-    resolve the name a second time, unchecked.
+    Proxies are not used: one would resolve the name a second time, unchecked.
     """
-    retrying = Retrying(
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential(FIRST_WAIT),
-        retry=retry_if_exception_type(_PassingError),
-        reraise=True,
-    )
-    return retrying(_follow, url, limit, allow_private)
 
+    def __init__(self, *, limit: int, allow_private: bool, memory: UrlMemory | None) -> None:
+        self._limit, self._memory, self._hosts = limit, memory, Hosts()
+        self._connections = Connections(allow_private=allow_private)
 
-def _follow(url: str, limit: int, allow_private: bool) -> bytes:
-    until = time.monotonic() + DEADLINE
-    for _ in range(MAX_REDIRECTS + 1):
-        target = _target(url)
-        with _answer(target, allow_private) as response:
-            if response.status not in _REDIRECTS:
-                return _body(response, target, limit, until)
-            url = urljoin(url, response.getheader("Location", ""))
-    raise PhotoError(f"{target} is redirected more than {MAX_REDIRECTS} times.", "Give the final address.")
+    def fetch(self, url: str, known: Callable[[bytes], bool]) -> Photo:
+        """Fetch a photo over http or https, with two retries on time-outs and server errors.
 
+        ``known`` says of a content key that the bytes are not needed; then a host is asked only whether they are the
+        same, or nobody is. Raises PhotoError, whose sentence leaves out passwords and query strings.
+        """
+        retrying = Retrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential(FIRST_WAIT),
+            retry=retry_if_exception_type(_PassingError),
+            reraise=True,
+        )
+        try:
+            return retrying(self._follow, url, known)
+        except _HostError as error:
+            self._hosts.failed(error.site)
+            raise
 
-def _target(url: str) -> _Target:
-    hint = "Write http://host/path or https://host/path, without a user name."
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").encode("idna").decode()
-        port = parts.port or _PORTS[parts.scheme]
-    except (ValueError, KeyError) as error:
-        raise PhotoError("The address of a photo is no http or https URL.", hint) from error
-    if not _HOST.fullmatch(host) or "@" in parts.netloc:
-        raise PhotoError("The address of a photo has no usable host, or carries a user name.", hint)
-    kept = "/%:@!$&'()*+,;=~?"
-    return _Target(parts.scheme, host, port, quote(parts.path or "/", safe=kept[:-1]), quote(parts.query, safe=kept))
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._connections.close()
+
+    def _follow(self, url: str, known: Callable[[bytes], bool]) -> Photo:
+        for _ in range(MAX_REDIRECTS + 1):
+            target = target_of(url)
+            found = self._at(target, known)
+            if isinstance(found, Photo):
+                return found
+            url = redirected(url, found)
+        raise PhotoError(f"{target} is redirected more than {MAX_REDIRECTS} times.", "Give the final address.")
+
+    def _at(self, target: Target, known: Callable[[bytes], bool]) -> Photo | str:
+        """Return the photo at a URL, or where it is redirected to."""
+        earlier = self._memory.get(target.key) if self._memory else None
+        if earlier is None or not known(earlier.content):
+            earlier = None
+        elif self._memory and self._memory.is_fresh(earlier):
+            return Photo(earlier.content, None)
+        self._hosts.wait(target.site)
+        until = time.monotonic() + DEADLINE
+        headers = earlier.conditions if earlier else {}
+        with _named(target, until), self._connections.ask(target, headers, until=until) as response:
+            if response.status in _REDIRECTS:
+                return response.getheader("Location", "")
+            if response.status == _NOT_MODIFIED and earlier:
+                self._hosts.answered(target.site)
+                return self._remember(target, Photo(earlier.content, None), earlier.renewed(response.headers))
+            self._check_status(target, response)
+            data = _body(response, target, self._limit)
+        key = content_key(data)
+        return self._remember(target, Photo(key, data), remembered(key, response.headers))
+
+    def _remember(self, target: Target, photo: Photo, what: Remembered | None) -> Photo:
+        if self._memory and what:
+            self._memory.put(target.key, what)
+        return photo
+
+    def _check_status(self, target: Target, response: http.client.HTTPResponse) -> None:
+        answer = f"answers with status {response.status}"
+        if response.status >= _SERVER_ERROR or response.status == _BUSY:
+            wait = _seconds(response.getheader("Retry-After", ""))
+            self._hosts.pause(target.site, wait)
+            raise _PassingError(target, answer)
+        self._hosts.answered(target.site)
+        if response.status != _OK:
+            raise PhotoError(f"{target} {answer}.", "Correct the address in the catalogue.")
 
 
 @contextlib.contextmanager
-def _answer(target: _Target, allow_private: bool) -> Iterator[http.client.HTTPResponse]:
-    """Ask, and turn whatever breaks until the answer is read into a PhotoError."""
-    headers = {"Host": target.site, "User-Agent": f"esmm/{__version__}", "Accept": "image/*", "Connection": "close"}
+def _named(target: Target, until: float) -> Iterator[None]:
+    """Turn whatever breaks until an answer is read into a PhotoError."""
     try:
-        with contextlib.closing(_connect(target, allow_private)) as sock:
-            connection = http.client.HTTPConnection(target.host, target.port)
-            connection.sock = sock
-            connection.request("GET", f"{target.path}?{target.query}".rstrip("?"), headers=headers)
-            with contextlib.closing(connection.getresponse()) as response:
-                yield response
+        yield
     except TimeoutError as error:
-        raise _PassingError(f"{target} did not answer in time.", _LATER) from error
+        if time.monotonic() >= until:
+            raise _HostError(target, f"takes longer than {DEADLINE:.0f} seconds") from error
+        raise _PassingError(target, "did not answer in time") from error
     except ssl.SSLCertVerificationError as error:
         raise PhotoError(f"{target} has no certificate that is trusted here.", "Check the address.") from error
     except (OSError, http.client.HTTPException) as error:
-        raise _PassingError(f"{target} cannot be reached, or broke off.", _LATER) from error
+        raise _PassingError(target, "cannot be reached, or broke off") from error
 
 
-def _connect(target: _Target, allow_private: bool) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        raise PhotoError(f"{target} has a host that cannot be found.", "Check the address and the network.") from error
-    addresses = [str(entry[4][0]) for entry in found if allow_private or _is_public(str(entry[4][0]))]
-    if not addresses:
-        hint = "Copy the photos to a folder, or allow private addresses if the catalogue is your own."
-        raise PhotoError(f"{target} leads into a private network.", hint)
-    *others, last = addresses[:_ADDRESSES]
-    for address in others:
-        with contextlib.suppress(OSError):
-            return _secured(socket.create_connection((address, target.port), TIMEOUT), target)
-    return _secured(socket.create_connection((last, target.port), TIMEOUT), target)
-
-
-def _is_public(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):  # what counts is the IPv4 address inside, if there is one
-        inside = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF) if ip in _NAT64 else None
-        if ip.is_site_local:
-            return False
-        ip = inside or ip.ipv4_mapped or ip.sixtofour or ip
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved and ip not in _METADATA
-
-
-def _secured(plain: socket.socket, target: _Target) -> socket.socket:
-    return plain if target.scheme == "http" else _tls().wrap_socket(plain, server_hostname=target.host)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
-
-
-def _body(response: http.client.HTTPResponse, target: _Target, limit: int, until: float) -> bytes:
-    if response.status >= _SERVER_ERROR or response.status == _BUSY:
-        raise _PassingError(f"{target} answers with status {response.status}.", _LATER)
-    if response.status != _OK:
-        raise PhotoError(f"{target} answers with status {response.status}.", "Correct the address in the catalogue.")
+def _body(response: http.client.HTTPResponse, target: Target, limit: int) -> bytes:
     data = bytearray()
     while (response.length or 0) <= limit and len(data) <= limit and (chunk := response.read1(_CHUNK)):
         data += chunk
-        if time.monotonic() > until:
-            raise PhotoError(f"{target} takes longer than {DEADLINE:.0f} seconds.", _LATER)
     if len(data) + (response.length or 0) > limit:
         raise PhotoError(f"{target} is larger than {limit >> 20} MiB.", "Make the photo smaller.")
     if response.length:
         raise http.client.IncompleteRead(bytes(data), response.length)
     return bytes(data)
+
+
+def _seconds(wait: str) -> float:
+    """Return how long a Retry-After header asks to wait: seconds, or a date; 0 where it says neither."""
+    if wait.isascii() and wait.isdigit():
+        return float(wait[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(wait) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):  # TypeError: a date without its zone
+        return 0.0

@@ -5,24 +5,11 @@ import binascii
 from urllib.parse import unquote_to_bytes
 
 from esmm.errors import PhotoError
-
-MAX_PHOTO_BYTES = 20 << 20
+from esmm.photos.photo import limited, shown
 
 # How JPEG, PNG, GIF, WebP, BMP, TIFF and AVIF begin in base64; a path that long has a dot in it.
 _BASE64_STARTS = ("/9j/", "_9j_", "iVBORw0KGgo", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0AK", "AAAA")
 _BASE64_LENGTH = 64
-
-
-def shown(reference: str) -> str:
-    """Quote a reference for a message, cut to 80 characters."""
-    return repr(reference if len(reference) <= 80 else f"{reference[:77]}...")
-
-
-def limited(data: bytes, what: str) -> bytes:
-    """Return the data, or raise PhotoError where it is above the limit."""
-    if len(data) > MAX_PHOTO_BYTES:
-        raise PhotoError(f"{what} is larger than {MAX_PHOTO_BYTES >> 20} MiB.", "Make the photo smaller.")
-    return data
 
 
 def is_inline(text: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from esmm.content import content_key
 from esmm.errors import CatalogueError, PhotoError
-from esmm.photos.inline import MAX_PHOTO_BYTES, limited, shown
+from esmm.photos.photo import MAX_PHOTO_BYTES, limited, shown
 
 _HINT = "Correct the path, or name the folder or zip file that holds the photos."
 _ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)  # RuntimeError: it has a password

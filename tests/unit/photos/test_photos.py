@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from esmm.errors import CatalogueError, PhotoError
-from esmm.photos import MAX_PHOTO_BYTES, Photos, decode, fetch
+from esmm.photos import MAX_PHOTO_BYTES, Photos, addresses, connections, decode, fetch
 
 RED, BLUE, WHITE = (220, 20, 20), (20, 20, 220), (255, 255, 255)
 
@@ -476,7 +476,7 @@ def test_slow_servers(shop: str, photos: Photos, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fetch, "DEADLINE", 0.3)
     with pytest.raises(PhotoError, match="takes longer than"):
         photos.read(f"{shop}/drip")
-    monkeypatch.setattr(fetch, "TIMEOUT", 0.1)
+    monkeypatch.setattr(connections, "TIMEOUT", 0.1)
     with pytest.raises(PhotoError, match="did not answer in time"):
         photos.read(f"{shop}/slow")
     assert _Shop.asked == ["/drip", *["/slow"] * 3]
@@ -507,8 +507,8 @@ def test_private_addresses_are_refused_unless_allowed(shop: str) -> None:
 
 def test_a_redirect_into_the_network_is_refused(shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first hop is let through by declaring its address public; the second is a private one."""
-    is_public = fetch._is_public
-    monkeypatch.setattr(fetch, "_is_public", lambda address: address == "127.0.0.1" or is_public(address))
+    is_public = addresses.is_public
+    monkeypatch.setattr(addresses, "is_public", lambda address: address == "127.0.0.1" or is_public(address))
     monkeypatch.setattr(_Shop, "do_GET", lambda self: self._send(302, b"", Location="http://169.254.169.254/latest"))
     with (
         Photos([]) as photos,
@@ -526,7 +526,7 @@ def test_a_redirect_into_the_network_is_refused(shop: str, monkeypatch: pytest.M
     + [(address, False) for address in ("::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::1", "255.255.255.255")],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
-    assert fetch._is_public(address) is public
+    assert addresses.is_public(address) is public
 
 
 @pytest.mark.parametrize(
