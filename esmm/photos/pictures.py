@@ -1,7 +1,12 @@
 """Pictures: from the bytes of a photo's file to a small upright RGB picture."""
 
+import contextlib
+import ctypes
 import io
+import logging
 import struct
+import warnings
+from functools import cache
 from typing import TYPE_CHECKING
 
 from esmm.errors import PhotoError
@@ -12,7 +17,17 @@ if TYPE_CHECKING:
 MAX_SIDE = 320  # no backbone looks at more than 224 to 299 pixels a side
 MAX_PIXELS = 50_000_000
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "JPEG2000", "ICO")
+# Not ICO: what is inside one may claim any size.
+_FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "AVIF",
+    "BMP",
+    "TIFF",
+    "JPEG2000",
+)  # no ICO: what is inside one may claim any size
 _ORIENTATION = 0x0112
 # Pillow raises OSError on most damaged files, and any of the others where a header lies.
 _FAULTS = (OSError, RuntimeError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
@@ -22,22 +37,27 @@ _TOO_LARGE = f"The photo has more than {MAX_PIXELS // 10**6} million pixels, or 
 def decode(data: bytes, *, max_side: int = MAX_SIDE) -> "Image.Image":
     """Decode a photo into RGB, upright, on white where it is transparent, its longer side at most ``max_side`` pixels.
 
-    Takes JPEG, PNG, WebP, GIF (first frame), AVIF, BMP, TIFF, JPEG 2000 and ICO. Raises PhotoError for what is no
-    photo, is cut short or has more than MAX_PIXELS pixels (seen in the header, before decoding).
+    Takes JPEG, PNG, WebP, GIF, AVIF, BMP, TIFF and JPEG 2000, whatever the file is called, and of several frames the
+    first. Raises PhotoError for what is no photo, is cut short (half a photo would be found as something else) or has
+    more than MAX_PIXELS pixels (seen in the header, before decoding). Only pixels come out: what else a file holds,
+    a script or an archive, goes no further.
     """
     from PIL import Image, UnidentifiedImageError
 
+    _quieten()
     try:
         image = _opened(data)
         small = _resizable(image)
         small.thumbnail((max_side, max_side), reducing_gap=2.0)  # a large JPEG is decoded at a fraction of its size
-        return _upright(_on_white(small), image)
+        picture = _upright(_on_white(small), image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PhotoError(_TOO_LARGE, "Shrink the photo.") from error
     except UnidentifiedImageError as error:
         raise PhotoError(_what_it_is(data), "Give a JPEG, PNG, WebP, GIF, AVIF, BMP or TIFF file.") from error
     except _FAULTS as error:
         raise PhotoError("The photo is cut short or damaged.", "Fetch or export it again.") from error
+    picture.info.clear()
+    return picture
 
 
 def _opened(data: bytes) -> "Image.Image":
@@ -51,6 +71,18 @@ def _opened(data: bytes) -> "Image.Image":
     if pixels > MAX_PIXELS:
         raise PhotoError(_TOO_LARGE, "Shrink the photo.")
     return image
+
+
+@cache
+def _quieten() -> None:
+    """Keep the terminal free of what Pillow warns of and libtiff prints; what matters becomes a PhotoError."""
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    # What Pillow links to is found through Pillow; not so on Windows, where libtiff is part of it.
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # type: ignore[attr-defined]
 
 
 def _what_it_is(data: bytes) -> str:
