@@ -135,7 +135,7 @@ def _fill(
         ) as photos,
     ):
         records = _records(read(source.catalogue, stdin=source.stdin), recipe, report, ledger)
-        batches = ahead(Preparer(encoders, photos, cache, ledger).batches(records))
+        batches = ahead(Preparer(encoders, photos, cache, ledger).batches(records), halt=photos.close)
 
         def documents() -> Iterator[list[bulk.Outgoing]]:
             for batch in batches:

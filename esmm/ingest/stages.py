@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
@@ -17,10 +17,11 @@ class _End:
         self.error = error
 
 
-def ahead(steps: Iterable[T], *, depth: int = 2) -> Iterator[T]:
+def ahead(steps: Iterable[T], *, depth: int = 2, halt: Callable[[], None] = lambda: None) -> Iterator[T]:
     """Yield the items of ``steps``, which a thread makes ahead of their use: ``depth`` wait, one more is in its hand.
 
-    An error in the thread is raised here; when the consumer stops early, the thread ends.
+    An error in the thread is raised here; when the consumer stops early, the thread ends. ``halt`` is called at the
+    end, to cut short what the thread may still be waiting for.
     """
     made: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
     stop = threading.Event()
@@ -52,4 +53,5 @@ def ahead(steps: Iterable[T], *, depth: int = 2) -> Iterator[T]:
             raise item.error
     finally:
         stop.set()
+        halt()
         worker.join()

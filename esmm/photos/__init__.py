@@ -104,9 +104,9 @@ class Photos:
         return in_lanes(step, references, site_of, workers=max(AT_A_TIME, self._per_host), per_lane=self._per_host)
 
     def close(self) -> None:
-        """Close the zip files and the connections."""
-        self._places.close()
+        """Close the zip files and the connections; what other threads still fetch ends soon."""
         self._fetcher.close()
+        self._places.close()
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
 from threading import Lock
+from weakref import WeakSet
 
 from esmm import __version__
 from esmm.photos.addresses import checked_addresses, connected
@@ -28,6 +29,7 @@ class Connections:
         self._allow_private = allow_private
         self._lock = Lock()
         self._idle: dict[tuple[str, str], list[tuple[float, socket.socket]]] = defaultdict(list)
+        self._open: WeakSet[socket.socket] = WeakSet()
 
     @contextlib.contextmanager
     def ask(self, target: Target, headers: Mapping[str, str], *, until: float) -> Iterator[http.client.HTTPResponse]:
@@ -51,11 +53,12 @@ class Connections:
                 self._idle[target.scheme, target.site].append((time.monotonic(), sock))
 
     def close(self) -> None:
-        """Close what is kept."""
+        """Close every connection; who waits for an answer elsewhere gets none."""
         with self._lock:
-            for kept in self._idle.values():
-                for _, sock in kept:
-                    sock.close()
+            for sock in list(self._open):
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+                sock.close()
             self._idle.clear()
 
     def _answer(self, target: Target, request: bytes, until: float) -> tuple[socket.socket, http.client.HTTPResponse]:
@@ -79,13 +82,14 @@ class Connections:
     def _connect(self, target: Target, until: float) -> socket.socket:
         addresses = checked_addresses(target, allow_private=self._allow_private)
         plain = connected(addresses, target.port, _patience(until))
-        if target.scheme == "http":
-            return plain
         try:
-            return _tls().wrap_socket(plain, server_hostname=target.host)
+            sock = plain if target.scheme == "http" else _tls().wrap_socket(plain, server_hostname=target.host)
         except BaseException:
             plain.close()
             raise
+        with self._lock:
+            self._open.add(sock)
+        return sock
 
 
 class _Timed(io.RawIOBase):

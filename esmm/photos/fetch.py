@@ -69,7 +69,8 @@ class Fetcher:
             raise
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close every connection; whoever still fetches gets a PhotoError soon."""
+        self._hosts.close()
         self._connections.close()
 
     def _follow(self, url: str, known: Callable[[bytes], bool]) -> Photo:

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from threading import Lock
+from threading import Event, Lock
 
 from esmm.errors import PhotoError
 
@@ -23,16 +23,21 @@ class Hosts:
 
     def __init__(self) -> None:
         self._hosts: dict[str, _Host] = {}
-        self._lock = Lock()
+        self._lock, self._closed = Lock(), Event()
 
     def wait(self, site: str) -> None:
-        """Return once a host may be asked. Raises PhotoError where that is too long off."""
+        """Return once a host may be asked. Raises PhotoError where that is too long off, or after :meth:`close`."""
         with self._lock:
             left = self._host(site).until - time.monotonic()
         if left > LONGEST_WAIT:
             why = "it asked for that, or failed several times in a row"
             raise PhotoError(f"{site} is left alone for {left:.0f} seconds: {why}.", "Run again later.")
-        time.sleep(max(0.0, left))
+        if self._closed.wait(max(0.0, left)):
+            raise PhotoError(f"{site} is not asked any more: the run has ended.", "Run again.")
+
+    def close(self) -> None:
+        """Let nobody wait or ask any more."""
+        self._closed.set()
 
     def pause(self, site: str, seconds: float) -> None:
         """Leave a host alone for so long."""

@@ -78,3 +78,18 @@ def test_an_error_of_the_consumer_is_its_own() -> None:
             raise KeyError("of the consumer")
     steps.close()  # type: ignore[attr-defined]
     assert not stage_threads()
+
+
+def test_what_the_thread_waits_for_is_cut_short() -> None:
+    halted = threading.Event()
+
+    def steps() -> Iterator[int]:
+        yield 1
+        halted.wait(30)
+
+    begun = time.monotonic()
+    stage = ahead(steps(), halt=halted.set)
+    assert next(stage) == 1
+    stage.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - begun < 5
+    assert not stage_threads()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -232,3 +233,31 @@ def test_answers_that_are_no_http(host: Host, photos: Photos) -> None:
         )
         with pytest.raises(PhotoError, match="cannot be reached, or broke off"):
             photos.read(f"{host.url}/odd")
+
+
+def test_closing_ends_what_other_threads_fetch(host: Host) -> None:
+    host.latency = 5.0
+    with ThreadPoolExecutor() as pool, Photos([], allow_private=True) as photos:
+        under_way = pool.submit(photos.find_all, urls(host), never)
+        until = time.monotonic() + 10
+        while host.busiest < PER_HOST and time.monotonic() < until:
+            time.sleep(0.01)
+        begun = time.monotonic()
+        photos.close()
+        assert all(isinstance(what, PhotoError) for what in under_way.result().values())
+    assert time.monotonic() - begun < 3
+    assert len(host.asked) == PER_HOST
+
+
+def test_closing_ends_waiting_for_a_busy_host(host: Host) -> None:
+    host.answers["/busy"] = lambda handler: handler.send(503, b"", Retry_After="25")
+    with ThreadPoolExecutor() as pool, Photos([], allow_private=True) as photos:
+        under_way = pool.submit(photos.find_all, [f"{host.url}/busy"], never)
+        until = time.monotonic() + 10
+        while not host.asked and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        photos.close()
+        (what,) = under_way.result(timeout=3).values()
+    assert isinstance(what, PhotoError)
+    assert "the run has ended" in what.message
