@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from esmm.cli.common import say
 
 if TYPE_CHECKING:
-    from esmm.ingest.report import LoadReport
+    from esmm.ingest.report import Counts
 
 _EVERY_SECONDS = 10.0
 
@@ -46,7 +46,7 @@ def node_progress() -> Iterator[Callable[[str, int | None, int | None], None]]:
 
 
 @contextmanager
-def load_progress(total: int | None, *, quiet: bool) -> "Iterator[Callable[[LoadReport], None]]":
+def load_progress(total: int | None, *, quiet: bool) -> "Iterator[Callable[[Counts], None]]":
     """Show a load: documents, rate, time left, faults."""
     if quiet:
         yield lambda _: None
@@ -57,19 +57,19 @@ def load_progress(total: int | None, *, quiet: bool) -> "Iterator[Callable[[Load
         yield _lines(total)
 
 
-def _lines(total: int | None) -> "Callable[[LoadReport], None]":
+def _lines(total: int | None) -> "Callable[[Counts], None]":
     last = 0.0
 
-    def line(report: "LoadReport") -> None:
+    def line(report: "Counts") -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= _EVERY_SECONDS:
             last = now
             of = f" of about {total:,}" if total else ""
-            rate = report.stored / max(now - report.started, 1e-9)
-            left = f", {max(0, total - report.stored - report.rejected) / rate:,.0f} s left" if total and rate else ""
+            rate = report.done / max(now - report.started, 1e-9)
+            left = f", {max(0, total - report.done) / rate:,.0f} s left" if total and rate else ""
             say(
-                f"{report.stored:,}{of} products, {rate:,.0f}/s{left}, "
+                f"{report.done:,}{of} products, {rate:,.0f}/s{left}, "
                 f"{report.rejected:,} rejected, {report.photo_faults:,} photo faults"
             )
 
@@ -77,7 +77,7 @@ def _lines(total: int | None) -> "Callable[[LoadReport], None]":
 
 
 @contextmanager
-def _bar(total: int | None) -> "Iterator[Callable[[LoadReport], None]]":
+def _bar(total: int | None) -> "Iterator[Callable[[Counts], None]]":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -92,12 +92,12 @@ def _bar(total: int | None) -> "Iterator[Callable[[LoadReport], None]]":
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("loading", total=total, rate="", faults="")
 
-        def draw(report: "LoadReport") -> None:
-            rate = report.stored / max(time.monotonic() - report.started, 1e-9)
+        def draw(report: "Counts") -> None:
+            rate = report.done / max(time.monotonic() - report.started, 1e-9)
             faults = report.rejected + report.photo_faults
             bar.update(
                 task,
-                completed=report.stored + report.rejected,
+                completed=report.done,
                 rate=f"{rate:,.0f}/s",
                 faults=f"[red]{faults:,} faults" if faults else "",
             )

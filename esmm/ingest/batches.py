@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from esmm.encoders import Encoder
     from esmm.ingest.records import Record
-    from esmm.ingest.report import Ledger, LoadReport
+    from esmm.ingest.report import Counts, Ledger
 
     Vectors = dict[bytes, NDArray[np.float32]]
 
@@ -101,7 +101,7 @@ class Preparer:
             return None
 
 
-def encode(batch: Batch, encoders: "Mapping[str, Encoder]", cache: VectorCache, report: "LoadReport") -> None:
+def encode(batch: Batch, encoders: "Mapping[str, Encoder]", cache: VectorCache, report: "Counts") -> None:
     """Encode what a batch misses, and keep it in the cache."""
     for clause, items in batch.missing.items():
         report.cached[clause] = report.cached.get(clause, 0) + len(batch.known[clause])

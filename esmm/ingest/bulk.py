@@ -1,6 +1,8 @@
 """Send documents to Elasticsearch: patient with a busy server, exact about every document."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 BUSY = (429, 502, 503, 504)
 _ATTEMPTS = 8
+_SENDERS = 2
 _TOO_LARGE = 413
 
 
@@ -28,10 +31,11 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A document that the server will not take, and why."""
+    """A document that the server will not take, and why; ``kind`` is Elasticsearch's name of the error."""
 
     record: "Record"
     reason: str
+    kind: str
 
 
 class ServerBusy(Unreachable):
@@ -51,6 +55,21 @@ def patient() -> "Retrying":
         wait=wait_random_exponential(multiplier=0.5, max=30),
         reraise=True,
     )
+
+
+def sent(
+    batches: Iterable[list[Outgoing]], client: "Elasticsearch", name: str
+) -> Iterator[tuple[list[Outgoing], list[Refused]]]:
+    """Send batches from threads, a bounded number at a time; yield each with what was refused of it."""
+    flying: deque[tuple[list[Outgoing], Future[list[Refused]]]] = deque()
+    with ThreadPoolExecutor(_SENDERS, thread_name_prefix="esmm-bulk") as pool:
+        for batch in batches:
+            flying.append((batch, pool.submit(send, client, name, batch)))
+            while len(flying) > _SENDERS or (flying and flying[0][1].done()):
+                gone, future = flying.popleft()
+                yield gone, future.result()
+        for gone, future in flying:
+            yield gone, future.result()
 
 
 def send(client: "Elasticsearch", index: str, batch: Sequence[Outgoing]) -> list[Refused]:
@@ -103,7 +122,7 @@ def _send_once(client: "Elasticsearch", index: str, batch: Sequence[Outgoing]) -
         if outcome["status"] in BUSY:
             again.append(out)
         else:
-            refused.append(Refused(out.record, _reason(error)))
+            refused.append(Refused(out.record, _reason(error), str(error["type"])))
     return again, refused
 
 

@@ -7,9 +7,7 @@ at most a few batches to the next, so memory stays bounded.
 import os
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from esmm.encoders import Encoder
     from esmm.recipe import Recipe
 
-_SENDERS = 2
 _SAMPLE = 20
 
 
@@ -142,7 +139,7 @@ def _fill(
                 encode(batch, encoders, cache, report)
                 yield outgoing(batch, fields, packed=server.can.packed_vectors)
 
-        for batch, refused in _sent(documents(), server.client, report.index):
+        for batch, refused in bulk.sent(documents(), server.client, report.index):
             gone = {fault.record.id for fault in refused}
             for fault in refused:
                 ledger.reject(Rejected(fault.record.source, fault.record.number, fault.reason, fault.record.id))
@@ -172,21 +169,6 @@ def _records(
             fault = Rejected(line.source, line.number, reason, _text(line.record))
         if fault:
             ledger.reject(fault)
-
-
-def _sent(
-    batches: Iterable[list[bulk.Outgoing]], client: "Elasticsearch", name: str
-) -> Iterator[tuple[list[bulk.Outgoing], list[bulk.Refused]]]:
-    """Send batches from threads, a bounded number at a time; yield each with what was refused of it."""
-    flying: deque[tuple[list[bulk.Outgoing], Future[list[bulk.Refused]]]] = deque()
-    with ThreadPoolExecutor(_SENDERS, thread_name_prefix="esmm-bulk") as pool:
-        for batch in batches:
-            flying.append((batch, pool.submit(bulk.send, client, name, batch)))
-            while len(flying) > _SENDERS or (flying and flying[0][1].done()):
-                sent, future = flying.popleft()
-                yield sent, future.result()
-        for sent, future in flying:
-            yield sent, future.result()
 
 
 def _check(client: "Elasticsearch", recipe: "Recipe", report: LoadReport, sample: list[Record]) -> None:

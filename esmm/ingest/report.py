@@ -16,12 +16,11 @@ OK, SOME_REJECTED = 0, 3
 
 
 @dataclass
-class LoadReport:
-    """The counts of one load. ``read`` = ``stored`` + ``rejected`` once it has ended."""
+class Counts:
+    """What every way of bringing vectors into an index counts."""
 
     index: str = ""
     alias: str = ""
-    previous: str | None = None
     read: int = 0
     stored: int = 0
     rejected: int = 0
@@ -35,8 +34,12 @@ class LoadReport:
     rejected_file: str | None = None
     photo_faults_file: str | None = None
     reasons: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def done(self) -> int:
+        """The products that need no more work."""
+        return self.stored + self.rejected
 
     @property
     def exit_code(self) -> int:
@@ -50,13 +53,21 @@ class LoadReport:
         return counts | {"seconds": round(self.seconds, 2)}
 
 
+@dataclass
+class LoadReport(Counts):
+    """The counts of one load. ``read`` = ``stored`` + ``rejected`` once it has ended."""
+
+    previous: str | None = None
+    deleted: list[str] = field(default_factory=list)
+
+
 class Ledger:
     """Writes each fault down as it comes: rejected lines in one file, unusable photos in another.
 
     A file is made with its first fault; what an earlier run left under the same name is removed.
     """
 
-    def __init__(self, report: LoadReport, folder: Path, name: str) -> None:
+    def __init__(self, report: Counts, folder: Path, name: str) -> None:
         self._report = report
         self._paths = {kind: folder / f"{name}.{kind}.jsonl" for kind in ("rejected", "photo-faults")}
         self._files: dict[str, TextIO] = {}
@@ -67,11 +78,11 @@ class Ledger:
     def reject(self, fault: "Rejected") -> None:
         """Write down a line that was not stored."""
         entry = {"file": fault.source, "line": fault.number, "reason": fault.reason, "text": fault.text}
-        with self._lock:
-            self._report.rejected += 1
-            self._report.rejected_file = self._note("rejected", entry)
-            if len(self._report.reasons) < _SHOWN:
-                self._report.reasons.append(f"{fault.source}, line {fault.number}: {fault.reason}")
+        self._reject(entry, f"{fault.source}, line {fault.number}: {fault.reason}")
+
+    def product(self, record_id: str, reason: str) -> None:
+        """Write down a product of an index that got no vectors."""
+        self._reject({"id": record_id, "reason": reason}, f"{record_id}: {reason}")
 
     def photo(self, record_id: str, reference: str, reason: str) -> None:
         """Write down a photo that could not be used; its product is stored all the same."""
@@ -84,6 +95,13 @@ class Ledger:
         """Close the files."""
         for file in self._files.values():
             file.close()
+
+    def _reject(self, entry: dict[str, Any], told: str) -> None:
+        with self._lock:
+            self._report.rejected += 1
+            self._report.rejected_file = self._note("rejected", entry)
+            if len(self._report.reasons) < _SHOWN:
+                self._report.reasons.append(told)
 
     def _note(self, kind: str, fault: dict[str, Any]) -> str:
         """Append a fault to the file of its kind, and return the file's path."""
