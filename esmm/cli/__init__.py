@@ -15,6 +15,7 @@ from esmm.cli.console import console
 from esmm.cli.demo import demo
 from esmm.cli.doctor import doctor
 from esmm.cli.embed import embed
+from esmm.cli.enrich import enrich
 from esmm.cli.evaluate import evaluate
 from esmm.cli.fusion import fusion
 from esmm.cli.ingest import ingest
@@ -49,7 +50,10 @@ def cli(folder: str | None) -> None:
         os.environ["ESMM_DIR"] = folder
 
 
-_loading, _searching = (init, ingest, align, compress, demo, doctor, rollback), (search, upgrade, calibrate, embed)
+_loading, _searching = (
+    (init, ingest, enrich, align, compress, demo, doctor, rollback),
+    (search, upgrade, calibrate, embed),
+)
 for _command in (*_loading, *_searching, clicks, tune, evaluate, fusion, console, template, up, down, status):
     cli.add_command(_command)
 

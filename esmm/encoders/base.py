@@ -44,6 +44,12 @@ class EncoderInfo:
         prefixes = {role: meta.get(role, "") for role in ("query_prefix", "passage_prefix")}  # older notes have none
         return cls(meta["id"], meta["revision"], meta["dims"], meta["space"], tuple(meta["takes"]), **prefixes)
 
+    @property
+    def passages(self) -> str:
+        """What the vectors of products depend on: model, weights, length and the prefix before their texts."""
+        prefix = f" {self.passage_prefix!r}" if self.passage_prefix else ""
+        return f"{self.id}@{self.revision}/{self.dims}{prefix}"
+
     def comparable(self, other: "EncoderInfo") -> bool:
         """Say whether a vector of the one can be compared with a vector of the other."""
         return (self.space, self.dims) == (other.space, other.dims)

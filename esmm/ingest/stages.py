@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ class _End:
         self.error = error
 
 
-def ahead(steps: Iterable[T], *, depth: int = 2, halt: Callable[[], None] = lambda: None) -> Iterator[T]:
+def ahead(steps: Iterable[T], *, depth: int = 2, halt: Callable[[], None] = lambda: None) -> Generator[T, None, None]:
     """Yield the items of ``steps``, which a thread makes ahead of their use: ``depth`` wait, one more is in its hand.
 
     An error in the thread is raised here; when the consumer stops early, the thread ends. ``halt`` is called at the

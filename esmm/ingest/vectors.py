@@ -56,13 +56,13 @@ class VectorCache:
             marks = ",".join("?" * len(part))
             query = f"SELECT content, vector FROM vectors WHERE encoder = ? AND content IN ({marks})"  # noqa: S608
             with self._lock, self._named():
-                rows = self._db.execute(query, (_name(encoder), *part)).fetchall()
+                rows = self._db.execute(query, (encoder.passages, *part)).fetchall()
             found |= {key: np.frombuffer(blob, dtype=np.float32) for key, blob in rows}
         return found
 
     def put(self, encoder: "EncoderInfo", vectors: "dict[bytes, NDArray[np.float32]]") -> None:
         """Keep vectors by key."""
-        rows = [(_name(encoder), key, vector.tobytes()) for key, vector in vectors.items()]
+        rows = [(encoder.passages, key, vector.tobytes()) for key, vector in vectors.items()]
         with self._lock, self._named(), self._db:  # the last one ends the transaction, whatever happens in it
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
@@ -88,8 +88,3 @@ class VectorCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
     ) -> None:
         self.close()
-
-
-def _name(encoder: "EncoderInfo") -> str:
-    name = f"{encoder.id}@{encoder.revision}/{encoder.dims}"
-    return f"{name} {encoder.passage_prefix!r}" if encoder.passage_prefix else name

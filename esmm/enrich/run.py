@@ -1,0 +1,143 @@
+"""One enrichment: documents in, their vectors out, into the very index that serves traffic.
+
+A thread a slice reads pages, a thread prepares texts and photos, this thread encodes, two threads send: the stages of a
+load (``esmm/ingest``) with an index at both ends.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache as once
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
+
+from esmm.enrich import target
+from esmm.enrich.documents import FIELD, Document, State
+from esmm.enrich.report import EnrichReport
+from esmm.enrich.update import Writer, update
+from esmm.errors import IndexFault, LoadFailed, QueryError
+from esmm.index_meta import put_meta
+from esmm.ingest import bulk
+from esmm.ingest.batches import Batch, Preparer, encode, stored
+from esmm.ingest.records import BadRecord
+from esmm.ingest.stages import ahead
+from esmm.query.calibrate import measure_saturation
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from esmm.enrich.job import Job
+    from esmm.ingest.report import Ledger
+    from esmm.ingest.vectors import VectorCache
+    from esmm.recipe import Recipe
+
+_TOP, _, _LEAF = FIELD.partition(".")
+
+
+def enrich(job: "Job", cache: "VectorCache") -> EnrichReport:
+    """Give the documents of the recipe's index the vectors that they lack; change nothing else in them.
+
+    What ends it early leaves the index sound: each document has its vectors, or is as it was. The next run goes on.
+    Raises IndexFault before anything is written where that index cannot take the vectors, else ClusterError.
+    """
+    found = target.find(job.client, job.recipe.index.name)
+    lacking = target.additions(found, job.recipe, job.infos)
+    saturation = measured(job.client, found.index, job.recipe)
+    report = EnrichReport(index=found.index, alias=found.name)
+
+    @once
+    def ready() -> None:
+        if lacking:
+            job.client.indices.put_mapping(index=found.index, properties=lacking)
+
+    with job.ledger(report) as ledger, job.open_photos() as photos:
+        work = _Work(job, Preparer(job.encoders, photos, cache, ledger), cache, ledger, report, ready)
+        scan = job.scan(found, on_lost=report.lost_pit)
+        writer = Writer(scan, report, job.docs_per_second, job.on_progress, ledger.product)
+        writer.write(job.reader.search, work.updates)
+    _check(report)
+    note = target.enriched_note(job.recipe, job.infos, saturation)
+    bulk.patient()(put_meta, job.client, found.index, note)
+    report.saturation = saturation
+    report.seconds = time.monotonic() - report.started
+    return report
+
+
+def measured(client: "Elasticsearch", index: str, recipe: "Recipe") -> float | None:
+    """Return the saturation constant of the recipe's keyword query. Raises IndexFault if it does not run there."""
+    try:
+        return measure_saturation(client, index, recipe)
+    except QueryError as error:
+        raise IndexFault(
+            f"the recipe's keyword query does not run on {index}: {error.message}",
+            'choose another form under [search] in the recipe, such as form = "cross_fields"',
+        ) from None
+
+
+class _Work:
+    """Turns hits into updates; ``ready`` gives the mapping its fields, before the first vectors come."""
+
+    def __init__(
+        self,
+        job: "Job",
+        preparer: Preparer,
+        cache: "VectorCache",
+        ledger: "Ledger",
+        report: EnrichReport,
+        ready: Callable[[], None],
+    ) -> None:
+        self._job, self._reader, self._preparer, self._cache = job, job.reader, preparer, cache
+        self._ledger, self._report, self._ready = ledger, report, ready
+
+    def updates(self, hits: Iterable[dict[str, Any]]) -> Iterator[list[bulk.Outgoing]]:
+        """Yield the updates of those documents that need one, in batches."""
+        for batch in ahead(self._batches(self._needing(hits))):
+            encode(batch, self._job.encoders, self._cache, self._report)
+            self._ready()
+            yield list(self._changes(batch))
+
+    def _needing(self, hits: Iterable[dict[str, Any]]) -> Iterator[Document]:
+        for hit in hits:
+            try:
+                document = self._reader.document(hit)
+            except BadRecord as error:
+                self._ledger.product(hit["_id"], str(error))
+                continue
+            state = self._reader.state(document)
+            if state == State.CURRENT:
+                self._report.unchanged += 1
+            elif state == State.EMPTY:
+                self._report.empty += 1
+            else:
+                yield document
+
+    def _batches(self, documents: Iterator[Document]) -> Iterator[Batch]:
+        while part := list(islice(documents, self._job.batch)):
+            yield from self._preparer.batches(part)
+
+    def _changes(self, batch: Batch) -> Iterator[bulk.Outgoing]:
+        for number, (record, vectors) in enumerate(stored(batch, self._reader.fields)):
+            document = cast(Document, record)  # what went into the batch
+            fingerprint = self._reader.fingerprint(document, _used(batch, number))
+            held = [self._reader.fields[clause] for clause in document.held]
+            if fingerprint == document.fingerprint and set(held) == set(vectors):
+                self._report.unchanged += 1  # a photo that could not be used, and still cannot
+                continue
+            gone: dict[str, Any] = dict.fromkeys(held)  # stays empty where the text or photo is no more
+            change = {**gone, **vectors, _TOP: {_LEAF: fingerprint}}
+            yield update(document, {"doc": change}, vectors=tuple(vectors))
+
+
+def _used(batch: Batch, number: int) -> int:
+    """Return how many photos of a record have a vector."""
+    wanted = batch.wanted.get("image")
+    return sum(key in batch.known["image"] for _, key in wanted[number]) if wanted else 0
+
+
+def _check(report: EnrichReport) -> None:
+    if report.read == report.empty:
+        what = "no document" if not report.read else "no document with a text or photo that the recipe names"
+        raise IndexFault(
+            f"{report.index} holds {what}", "look at the fields with embed, and at those of type photo, in the recipe"
+        )
+    if report.rejected == report.read - report.empty:
+        raise LoadFailed(f"no document could be enriched: {report.reasons[0]}", "mend the recipe, then run again")
