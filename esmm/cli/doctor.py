@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from esmm.encoders import EncoderInfo
     from esmm.recipe import Recipe
 
+# Types of the shop's own fields that serve as those of a recipe; a photo is read from the document, whatever its type.
+_KINDRED = {
+    "text": {"text", "match_only_text", "search_as_you_type"},
+    "keyword": {"keyword", "constant_keyword", "wildcard"},
+    "long": {"long", "integer", "short", "byte", "unsigned_long"},
+    "double": {"double", "float", "half_float", "scaled_float"},
+    "boolean": {"boolean"},
+    "date": {"date", "date_nanos"},
+}
+
 
 class Finding(NamedTuple):
     """One row: what was looked at, whether it is well (None: for information), what was found, the remedy."""
@@ -103,28 +113,32 @@ def _words_for_photos(recipe: "Recipe", infos: dict[str, "EncoderInfo"]) -> Iter
 
 def _index(recipe: "Recipe", server: "Cluster") -> list[Finding]:
     from esmm.cluster import named_errors
-    from esmm.index_meta import meta_of
-    from esmm.ingest import index
+    from esmm.index_meta import ENRICHED, meta_of
 
+    alias = recipe.index.name
     with named_errors(server.where):
-        known = index.versions(server.client, recipe.index.name)
-        if not known.current:
-            return [Finding("index", False, f"{known.alias} is not loaded", "esmm ingest CATALOGUE")]
-        meta = meta_of(server.client, known.current)
-        health = server.client.cluster.health(index=known.current)["status"]
-        count = server.client.count(index=known.current)["count"]
+        if not server.client.indices.exists(index=alias):
+            return [Finding("index", False, f"{alias} is not loaded", "esmm ingest CATALOGUE")]
+        behind = sorted(server.client.indices.get_alias(index=alias))
+        if len(behind) > 1:
+            return [Finding("index", False, f"{alias} points to {', '.join(behind)}", "point it to one index")]
+        (name,) = behind
+        meta = meta_of(server.client, name)
+        health = server.client.cluster.health(index=name)["status"]
+        count = server.client.count(index=name)["count"]
         rows = [
             Finding(
                 "index",
                 health != "red",
-                f"{known.alias} -> {known.current}: {count:,} products, {health}",
+                f"{alias} -> {name}: {count:,} products, {health}" + (", enriched" * (meta["state"] == ENRICHED)),
                 "" if health != "red" else "GET _cluster/allocation/explain says why a shard is missing",
             )
         ]
-        rows.append(_mapping(server, known.current, recipe))
+        rows.append((_own_mapping if meta["state"] == ENRICHED else _mapping)(server, name, recipe))
+        again = f"esmm enrich {alias}" if meta["state"] == ENRICHED else "load again"
         for clause in recipe.vectors():
             entry = meta["clauses"].get(clause)
-            rows.append(_vectors(server, known.current, clause, entry, count))
+            rows.append(_vectors(server, name, clause, entry, count=count, again=again))
     return rows
 
 
@@ -132,21 +146,38 @@ def _mapping(server: "Cluster", name: str, recipe: "Recipe") -> Finding:
     """Compare the fields of the recipe with those that the index was made with."""
     from esmm.ingest.index import index_body
 
-    there = server.client.indices.get_field_mapping(index=name, fields="*")[name]["mappings"]
-    wanted = index_body(recipe, {})["mappings"]["properties"]
-    types = {field: next(iter(entry["mapping"].values()))["type"] for field, entry in there.items() if entry["mapping"]}
+    types, wanted = _types(server, name), index_body(recipe, {})["mappings"]["properties"]
     other = [field for field in recipe.fields if types.get(field) != wanted[field]["type"]]
+    return _fields(recipe, other, "load again: esmm ingest CATALOGUE")
+
+
+def _own_mapping(server: "Cluster", name: str, recipe: "Recipe") -> Finding:
+    """Compare the fields of the recipe with those of an index that the shop made: kindred types will do."""
+    types = _types(server, name)
+    other = [f for f, field in recipe.fields.items() if types.get(f) not in _KINDRED.get(field.type, {types.get(f)})]
+    other += [exact for exact in recipe.facets().values() if exact not in types and exact not in recipe.fields]
+    return _fields(recipe, other, "name fields and types in the recipe as the index has them")
+
+
+def _types(server: "Cluster", name: str) -> dict[str, str]:
+    there = server.client.indices.get_field_mapping(index=name, fields="*")[name]["mappings"]
+    return {field: next(iter(entry["mapping"].values()))["type"] for field, entry in there.items() if entry["mapping"]}
+
+
+def _fields(recipe: "Recipe", other: list[str], remedy: str) -> Finding:
     found = (
         f"not as the recipe says: {', '.join(other)}" if other else f"{len(recipe.fields)} fields as the recipe says"
     )
-    return Finding("mapping", not other, found, "load again: esmm ingest CATALOGUE" if other else "")
+    return Finding("mapping", not other, found, remedy if other else "")
 
 
-def _vectors(server: "Cluster", name: str, clause: str, entry: dict[str, Any] | None, count: int) -> Finding:
+def _vectors(
+    server: "Cluster", name: str, clause: str, entry: dict[str, Any] | None, *, count: int, again: str
+) -> Finding:
     if entry is None:
-        return Finding(f"{clause} vectors", False, f"{name} has none", "load again once the encoder loads")
+        return Finding(f"{clause} vectors", False, f"{name} has none", f"{again} once the encoder loads")
     found = server.client.count(index=name, query={"exists": {"field": entry["field"]}})["count"]
     encoder = entry["encoder"]
-    remedy = "" if found else "load again: no product has one"
+    remedy = "" if found else f"{again}: no product has one"
     text = f"{entry['field']} in {found:,} of {count:,} products, made by {encoder['id']} ({encoder['revision']})"
     return Finding(f"{clause} vectors", bool(found), text, remedy)

@@ -39,14 +39,16 @@ class Writer:
     def write(self, body: Json, step: Step, *, only: Json | None = None) -> None:
         """Read the hits of ``body`` that match ``only``, let ``step`` make updates of them, and send these.
 
-        Documents that changed between reading and writing are read again, a bounded number of times.
+        Documents that changed between reading and writing are read again, a bounded number of times. In the end
+        searches see what was written.
         """
         self._send(step(self._counted(self.scan.hits(_narrowed(body, only) if only else body))))
         for _ in range(_ROUNDS):
             if changed := list(dict.fromkeys(self._changed)):
                 self._changed = []
                 self._send(step(self._again(body, changed)))
-        self.report.conflicts += len(self._changed)
+        self.report.conflicts += len(set(self._changed))
+        bulk.patient()(self.scan.client.indices.refresh, index=self.scan.index)
 
     def _counted(self, hits: Iterable[Json]) -> Iterator[Json]:
         for hit in hits:
