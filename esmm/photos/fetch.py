@@ -18,7 +18,7 @@ from esmm.photos.memory import Remembered, UrlMemory, remembered
 from esmm.photos.photo import Photo
 from esmm.photos.urls import Target, redirected, target_of
 
-DEADLINE = 30.0  # seconds for one photo with its redirects
+DEADLINE = 30.0  # seconds for one answer, from the first look-up to the last byte
 MAX_REDIRECTS = 3
 ATTEMPTS = 3
 FIRST_WAIT = 0.3  # seconds before the second attempt; doubled before the third
@@ -93,12 +93,14 @@ class Fetcher:
         until = time.monotonic() + DEADLINE
         headers = earlier.conditions if earlier else {}
         with _named(target, until), self._connections.ask(target, headers, until=until) as response:
+            self._heed(target, response)
             if response.status in _REDIRECTS:
                 return response.getheader("Location", "")
             if response.status == _NOT_MODIFIED and earlier:
-                self._hosts.answered(target.site)
                 return self._remember(target, Photo(earlier.content, None), earlier.renewed(response.headers))
-            self._check_status(target, response)
+            if response.status != _OK:
+                what = f"{target} answers with status {response.status}."
+                raise PhotoError(what, "Correct the address in the catalogue.")
             data = _body(response, target, self._limit)
         key = content_key(data)
         return self._remember(target, Photo(key, data), remembered(key, response.headers))
@@ -108,15 +110,12 @@ class Fetcher:
             self._memory.put(target.key, what)
         return photo
 
-    def _check_status(self, target: Target, response: http.client.HTTPResponse) -> None:
-        answer = f"answers with status {response.status}"
+    def _heed(self, target: Target, response: http.client.HTTPResponse) -> None:
+        """Leave a host alone that is busy or in trouble, for as long as it says."""
         if response.status >= _SERVER_ERROR or response.status == _BUSY:
-            wait = _seconds(response.getheader("Retry-After", ""))
-            self._hosts.pause(target.site, wait)
-            raise _PassingError(target, answer)
+            self._hosts.pause(target.site, _seconds(response.getheader("Retry-After", "")))
+            raise _PassingError(target, f"answers with status {response.status}")
         self._hosts.answered(target.site)
-        if response.status != _OK:
-            raise PhotoError(f"{target} {answer}.", "Correct the address in the catalogue.")
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ _FORMATS = (
     "BMP",
     "TIFF",
     "JPEG2000",
-)  # no ICO: what is inside one may claim any size
+)
 _ORIENTATION = 0x0112
 # Pillow raises OSError on most damaged files, and any of the others where a header lies.
 _FAULTS = (OSError, RuntimeError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
