@@ -1,5 +1,6 @@
 """`esmm tune`: what wins is kept, and every search uses it from then on; what cannot be learned from is told."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -264,11 +265,15 @@ def test_another_query_than_the_one_tuned_with_is_warned_of(tune: Esmm, esmm: Es
     other = written(folder, query={"match": {"title": {"query": "sandals", "boost": 2}}})
     for more in ((), ("--placeholders",)):
         assert esmm("upgrade", other, "--device", "cpu", *more).err.count(told) == 1
-    alike = {
-        "must": {"match": {"title": {"query": "red shoe", "boost": 100}}},
-        "filter": {"exists": {"field": "title"}},
-    }
-    assert told in esmm("upgrade", written(folder, query={"bool": alike}), "--device", "cpu").err
+
+
+def test_a_query_from_standard_input_is_read_once(tune: Esmm, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"query": {"match": {"title": "sandals"}}}'))
+    assert tune("judged.tsv", "--no-floors", "--query", "-").code == 0
+    assert (
+        FusionModel.load(folder / "fusion.json").provenance["query_shape"]
+        in Calibration.load(folder / Calibration.FILE).constants
+    )
 
 
 @pytest.mark.parametrize(
