@@ -18,6 +18,7 @@ COUNT = 2000
 @pytest.fixture
 def own_index(client: Elasticsearch, shop_folder: Path, alias: str) -> str:
     """An index of the shop's own, under the name that the recipe gives, with the 12 products of the folder."""
+    client.indices.create(index=alias, mappings={"properties": {"gender": {"type": "keyword"}}})
     fill(client, alias, 12)
     return alias
 
@@ -167,6 +168,7 @@ def test_a_run_that_is_stopped_goes_on(
         until = time.monotonic() + 30
         while slow.seen < 4 and time.monotonic() < until:
             time.sleep(0.05)
+        time.sleep(0.5)  # the next batch is encoded, and waits for a sender
         process.send_signal(how)
         _, err = process.communicate(timeout=20)
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
