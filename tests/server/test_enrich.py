@@ -11,7 +11,7 @@ import shop
 import wire
 from elasticsearch import Elasticsearch, helpers
 
-from esmm.cluster import Capabilities, connect, connection
+from esmm.cluster import Capabilities, capabilities, connect, connection
 from esmm.encoders import load_encoders
 from esmm.enrich import update
 from esmm.enrich.job import Job
@@ -72,8 +72,13 @@ def run(job: Job, tmp_path: Path) -> Iterator[Run]:
 def sources(client: Elasticsearch, index: str) -> dict[str, Json]:
     """All documents with all that is in them, vectors too."""
     client.indices.refresh(index=index)
-    body = {"size": 5000, "_source": {"exclude_vectors": False}, "version": True}
+    body = {"size": 5000, "_source": whole(client), "version": True}
     return {hit["_id"]: hit for hit in client.search(index=index, body=body)["hits"]["hits"]}
+
+
+def whole(client: Elasticsearch) -> Json | bool:
+    """All of _source: since 9.2 vectors must be asked for."""
+    return {"exclude_vectors": False} if capabilities(client).version >= (9, 2, 0) else True
 
 
 def having(client: Elasticsearch, index: str, field: str) -> int:
