@@ -13,6 +13,7 @@ EsmmError
 │   ├── AccessDenied    wrong or missing credentials or rights
 │   ├── Incompatible    server, client or licence do not allow what was asked for
 │   ├── IndexFault      an index or alias is missing, is of the wrong kind or refuses writes
+│   ├── Locked          another run changes what is behind the alias
 │   └── LoadFailed      a load did not end well; the alias was not moved
 └── NodeError           the local node cannot be fetched, started or stopped
 """
@@ -83,6 +84,10 @@ class Incompatible(ClusterError):
 
 class IndexFault(ClusterError):
     """An index or alias is missing, of the wrong kind, or refuses writes."""
+
+
+class Locked(ClusterError):
+    """Another run changes what is behind the alias."""
 
 
 class LoadFailed(ClusterError):

@@ -71,8 +71,8 @@ def mustache() -> Iterator[Mustache]:
 def _own_alias(client: Elasticsearch) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:12]}"
     yield name
-    versions = client.indices.get(index=f"{name}*", allow_no_indices=True)
-    for index in versions:
+    versions = client.indices.get(index=f"{name}*", allow_no_indices=True, expand_wildcards="all")
+    for index in versions:  # a killed run leaves its lock, which is hidden
         client.indices.put_settings(index=index, settings={"index.blocks.read_only": None, "index.blocks.write": None})
         client.indices.delete(index=index)
         client.options(ignore_status=404).ingest.delete_pipeline(id=f"esmm-{index}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from esmm.ingest.load import Source
+    from esmm.ingest.job import Source
     from esmm.recipe import Recipe
 
 LEAST = 16  # fewer pairs can neither be told apart nor be split into training and validation

@@ -27,7 +27,7 @@ from esmm.paths import whole
 if TYPE_CHECKING:
     from esmm.align.measures import Epoch
     from esmm.encoders import EncoderInfo
-    from esmm.ingest.load import Source
+    from esmm.ingest.job import Source
     from esmm.recipe import Recipe
 
 METRICS, CURVES, PAGE = "metrics.json", "curves.png", "examples.html"

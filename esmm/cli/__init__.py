@@ -68,8 +68,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; the alias stays where it was", err=True)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        click.echo(str(stop.__cause__ or stop) or "interrupted", err=True)  # click wraps what was raised
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.exit(0)

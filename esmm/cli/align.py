@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from esmm.align.measures import Epoch
     from esmm.align.run import Job, Watch
-    from esmm.ingest.load import Source
+    from esmm.ingest.job import Source
     from esmm.recipe import Recipe
 
 _HELP = {
@@ -118,7 +118,7 @@ def _job(catalogues: tuple[str, ...], folder: str, given: dict[str, Any]) -> "Jo
 
 
 def _sources(catalogues: tuple[str, ...], given: dict[str, Any]) -> "list[tuple[Source, Recipe]]":
-    from esmm.ingest.load import Source
+    from esmm.ingest.job import Source
 
     paths = given["recipes"] or (RECIPE,)
     if len(paths) not in (1, len(catalogues)):

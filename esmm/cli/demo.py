@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from esmm.cli.common import connection_options, device_option, load_recipe, say
-from esmm.cli.ingest import ensure_server, run, summary
+from esmm.cli.ingest import ensure_server, run
+from esmm.cli.summary import summary
 from esmm.server import find_server
 
 if TYPE_CHECKING:

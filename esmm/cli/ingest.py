@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,16 @@ from esmm.cli.common import (
     say,
     write_out,
 )
+from esmm.cli.summary import summary
+from esmm.cli.wishes import wish_options, wishes_of
 from esmm.server import find_server
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from esmm.cluster import Connection
     from esmm.encoders import Encoder
-    from esmm.ingest.load import Source
+    from esmm.ingest.job import Source, Wishes
     from esmm.ingest.report import LoadReport
     from esmm.recipe import Recipe
 
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 @recipe_option
 @click.option("--photos", multiple=True, help="A folder or zip file of photos; may be given several times.")
 @click.option("--allow-private", is_flag=True, help="Fetch photos from private network addresses too.")
+@wish_options
 @click.option("--dry-run", is_flag=True, help="Check every line; encode and store nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print faults only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -51,13 +57,17 @@ def ingest(
 ) -> None:
     """Load CATALOGUE (JSONL, JSON, CSV, TSV, Parquet, any of them gzipped; - is standard input).
 
-    A new version of the index is filled beside the one in use; the alias moves once it is whole and verified.
-    Exit codes: 0 all stored, 3 some lines rejected (written to *.rejected.jsonl), 1 nothing changed.
+    Only what changed is encoded and written, in the index in use. At first, or where recipe or encoders changed its
+    shape, a new version is filled beside it; the alias moves once that is whole and verified. A load that was
+    interrupted or killed is gone on with by the same command.
+
+    Exit codes: 0 all stored, 3 some lines rejected (written to *.rejected.jsonl), 1 ended early.
     """
     from esmm.ingest.catalogue import head
     from esmm.ingest.fit import LOOKED_AT, check_fit
     from esmm.ingest.load import check
 
+    wishes = wishes_of(flags)
     recipe = _recipe(recipe_path, catalogue, quiet=quiet)
     if catalogue != "-":
         check_fit(recipe, head(catalogue, LOOKED_AT))
@@ -65,7 +75,8 @@ def ingest(
     if dry_run:
         report = check(source, recipe)
     else:
-        report = run(source, recipe, ensure_server(find_server(**flags), quiet=quiet), device=device, quiet=quiet)
+        server = ensure_server(find_server(**flags), quiet=quiet)
+        report = run(source, recipe, server, device=device, quiet=quiet, wishes=wishes)
     if as_json:
         click.echo(_as_json(report))
     elif not quiet:
@@ -75,23 +86,38 @@ def ingest(
     raise click.exceptions.Exit(report.exit_code)
 
 
-def run(source: "Source", recipe: "Recipe", server: Cluster, *, device: str, quiet: bool) -> "LoadReport":
+def run(
+    source: "Source",
+    recipe: "Recipe",
+    server: Cluster,
+    *,
+    device: str,
+    quiet: bool,
+    wishes: "Wishes | None" = None,
+) -> "LoadReport":
     """Load with progress shown; used by ``esmm demo`` too."""
     from esmm.cli.progress import load_progress
     from esmm.cluster import named_errors
     from esmm.ingest.fit import estimate
-    from esmm.ingest.load import Server, load
+    from esmm.ingest.load import Server, Wishes, load
     from esmm.ingest.vectors import VectorCache
     from esmm.paths import vector_cache_path
 
     encoders, missing = _encoders(recipe, device, quiet=quiet)
     with (
+        _told_on_interrupt(recipe.index.name),
         named_errors(server.where),
         VectorCache(vector_cache_path()) as cache,
         load_progress(estimate(source.catalogue), quiet=quiet) as progress,
     ):
         report = load(
-            source, recipe, Server(server.client, server.can), encoders=encoders, cache=cache, on_progress=progress
+            source,
+            recipe,
+            Server(server.client, server.can),
+            encoders=encoders,
+            cache=cache,
+            on_progress=progress,
+            wishes=wishes or Wishes(),
         )
     report.without_encoder = missing
     return report
@@ -120,25 +146,14 @@ def ensure_server(where: "Connection", *, quiet: bool) -> Cluster:
     return open_cluster(replace(where, url=started.url))
 
 
-def summary(report: "LoadReport", *, dry_run: bool = False) -> str:
-    """Say what a load did, so that the numbers add up."""
-    verb = "would be stored" if dry_run else f"stored in {report.index}"
-    lines = [f"{report.read:,} lines read: {report.stored:,} {verb}, {report.rejected:,} rejected"]
-    for clause, count in report.encoded.items():
-        lines.append(f"  {clause} vectors: {count:,} encoded, {report.cached[clause]:,} known from before")
-    lines += [f"  {field}: in {count:,} products" for field, count in report.vectors.items()]
-    if report.rejected:
-        lines += [f"  {reason}" for reason in report.reasons] + [f"  all rejected lines: {report.rejected_file}"]
-    if report.photo_faults:
-        lines.append(f"  {report.photo_faults:,} photos could not be used: {report.photo_faults_file}")
-    if not dry_run:
-        rate = report.stored / report.seconds
-        lines.append(
-            f"alias {report.alias} -> {report.index} after {report.seconds:.1f} s ({rate:,.0f} products/s)"
-            + (f"; {report.previous} is kept for esmm rollback" if report.previous else "")
-        )
-        lines += [f"  deleted the older {name}" for name in report.deleted]
-    return "\n".join(lines)
+@contextmanager
+def _told_on_interrupt(alias: str) -> "Iterator[None]":
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; searches of {alias} go on, and the same command finishes the load"
+        ) from None
 
 
 def _recipe(path: str, catalogue: str, *, quiet: bool) -> "Recipe":
@@ -156,7 +171,7 @@ def _recipe(path: str, catalogue: str, *, quiet: bool) -> "Recipe":
 
 
 def _source(catalogue: str, recipe: "Recipe", photos: tuple[str, ...], *, allow_private: bool) -> "Source":
-    from esmm.ingest.load import Source
+    from esmm.ingest.job import Source
 
     places = [*map(Path, photos), *(recipe.image.photo_places if recipe.image else [])]
     stdin = sys.stdin.buffer if catalogue == "-" else None

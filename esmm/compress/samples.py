@@ -37,7 +37,7 @@ def shipped_samples() -> Samples:
 def gather(catalogue: str, recipe: "Recipe") -> Samples:
     """Return texts and photos of products drawn evenly from a catalogue. Raises CatalogueError if it has none."""
     from esmm.ingest.catalogue import read
-    from esmm.ingest.load import Sample
+    from esmm.ingest.fill import Sample
     from esmm.ingest.records import fitting
 
     drawn = Sample(_PRODUCTS)

@@ -16,6 +16,7 @@ class EnrichReport(Counts):
     ``read`` = ``stored`` + ``unchanged`` + ``empty`` + ``rejected`` + ``conflicts`` + ``gone`` once it has ended.
     """
 
+    stored: int = 0
     unchanged: int = 0
     empty: int = 0
     conflicts: int = 0

@@ -17,7 +17,7 @@ from esmm.enrich.update import Writer, update
 from esmm.errors import IndexFault, LoadFailed, QueryError
 from esmm.index_meta import put_meta
 from esmm.ingest import bulk
-from esmm.ingest.batches import Batch, Preparer, encode, stored
+from esmm.ingest.batches import Batch, Preparer, chunked, encode, stored
 from esmm.ingest.records import BadRecord
 from esmm.ingest.stages import ahead
 from esmm.query.calibrate import measure_saturation
@@ -112,7 +112,7 @@ class _Work:
 
     def _batches(self, documents: Iterator[Document]) -> Iterator[Batch]:
         while part := list(islice(documents, self._job.batch)):
-            yield from self._preparer.batches(part)
+            yield from self._preparer.prepared(chunked(part))
 
     def _changes(self, batch: Batch) -> Iterator[bulk.Outgoing]:
         for number, (record, vectors) in enumerate(stored(batch, self._reader.fields)):

@@ -10,7 +10,7 @@ from esmm.enrich import target
 from esmm.enrich.documents import Document, State
 from esmm.enrich.report import Survey
 from esmm.ingest.batches import Preparer, encode, stored
-from esmm.ingest.load import Sample
+from esmm.ingest.fill import Sample
 from esmm.ingest.records import BadRecord
 from esmm.ingest.vectors import VectorCache
 
@@ -69,7 +69,7 @@ def _compared(job: "Job", chosen: "list[Record]", report: Survey, ledger: "Ledge
     """Encode documents again, all anew, and compare with what the index holds."""
     made: list[tuple[Any, Mapping[str, Any]]] = []
     with job.open_photos() as photos, VectorCache(Path(":memory:")) as nothing:
-        for batch in Preparer(job.encoders, photos, nothing, ledger).batches(chosen):
+        for batch in Preparer(job.encoders, photos, nothing, ledger).prepared(chunked(chosen)):
             encode(batch, job.encoders, nothing, report)
             made += stored(batch, job.reader.fields)
     return cosines(job.client, made)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from esmm.errors import PhotoError
 from esmm.ingest.bulk import Outgoing
 from esmm.ingest.documents import bulk_lines, weighted_mean
+from esmm.ingest.fingerprints import UNUSABLE, fingerprint
 from esmm.ingest.vectors import VectorCache, content_key
 from esmm.photos import Photo, Photos, decode
 
@@ -31,13 +32,29 @@ class Batch:
     """Some records, the keys of what each clause must encode for them, and the vectors known so far.
 
     ``wanted[clause]`` holds, for each record, the (weight, key) of its parts; ``missing[clause]`` the texts or
-    decoded photos that the cache does not know, each once.
+    decoded photos that the cache does not know, each once. ``photos`` holds, for each record, the (identity, key) of
+    its photos, the key None where one could not be read. ``stored`` are the fingerprints that the index holds, by id;
+    ``unchanged`` counts the records that need not be written again.
     """
 
     records: "list[Record]"
     wanted: dict[str, list[list[tuple[float, bytes]]]] = field(default_factory=dict)
     known: "dict[str, Vectors]" = field(default_factory=dict)
     missing: dict[str, dict[bytes, Any]] = field(default_factory=dict)
+    photos: list[list[tuple[bytes | None, bytes | None]]] = field(default_factory=list)
+    stored: dict[str, str] = field(default_factory=dict)
+    unchanged: int = 0
+
+
+def chunked(records: "Iterable[Record]") -> Iterator[Batch]:
+    """Yield the records in batches.
+
+    Which records share a batch follows from the catalogue alone, not from what is stored: a load that goes on where
+    another one was killed encodes the very batches that the other one would have encoded, so vectors get equal bits.
+    """
+    stream = iter(records)
+    while chunk := list(islice(stream, BATCH)):
+        yield Batch(chunk)
 
 
 class Preparer:
@@ -46,12 +63,10 @@ class Preparer:
     def __init__(self, encoders: "Mapping[str, Encoder]", photos: Photos, cache: VectorCache, ledger: "Ledger") -> None:
         self._encoders, self._photos, self._cache, self._ledger = encoders, photos, cache, ledger
 
-    def batches(self, records: "Iterable[Record]") -> Iterator[Batch]:
-        """Yield the records in batches, each with all that encoding needs."""
-        stream = iter(records)
+    def prepared(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield the batches, each with all that encoding needs."""
         with ThreadPoolExecutor(2, thread_name_prefix="esmm-decode") as pool:
-            while chunk := list(islice(stream, BATCH)):
-                batch = Batch(chunk)
+            for batch in batches:
                 if "text" in self._encoders:
                     self._texts(batch)
                 if "image" in self._encoders:
@@ -66,27 +81,32 @@ class Preparer:
 
     def _images(self, batch: Batch, pool: ThreadPoolExecutor) -> None:
         info = self._encoders["image"].info
-        references = (reference for record in batch.records for reference in record.photos)
+        references = [reference for record in batch.records for reference in record.photos]
+        identities = self._photos.identities(references)  # first: a photo may change meanwhile
         found = self._photos.find_all(references, lambda key: bool(self._cache.get(info, [key])))
         usable = [self._usable(record, found) for record in batch.records]
         unique = {
             photo.key: (record.id, reference, photo)
             for record, photos in zip(batch.records, usable, strict=True)
-            for reference, photo in photos
+            for reference, photo in photos.items()
         }
         batch.known["image"] = self._cache.get(info, list(unique))
         todo = {key: what for key, what in unique.items() if key not in batch.known["image"]}
         decoded = pool.map(lambda what: self._decode(*what), todo.values())
         batch.missing["image"] = {key: image for key, image in zip(todo, decoded, strict=True) if image is not None}
-        batch.wanted["image"] = [[(1.0, photo.key) for _, photo in photos] for photos in usable]
+        batch.wanted["image"] = [[(1.0, photo.key) for photo in photos.values()] for photos in usable]
+        batch.photos = [
+            [(identities[reference], photos[reference].key if reference in photos else None) for reference in each]
+            for each, photos in zip((record.photos for record in batch.records), usable, strict=True)
+        ]
 
-    def _usable(self, record: "Record", found: "Mapping[str, Photo | PhotoError]") -> list[tuple[str, Photo]]:
-        """Return the photos of a record that could be had, with what it calls them."""
-        photos = []
+    def _usable(self, record: "Record", found: "Mapping[str, Photo | PhotoError]") -> dict[str, Photo]:
+        """Return the photos of a record that could be had, by what it calls them."""
+        photos = {}
         for reference in record.photos:
             match found[reference]:
                 case Photo() as photo:
-                    photos.append((reference, photo))
+                    photos[reference] = photo
                 case PhotoError() as error:
                     self._ledger.photo(record.id, reference, error.message)
         return photos
@@ -103,21 +123,40 @@ class Preparer:
 
 def encode(batch: Batch, encoders: "Mapping[str, Encoder]", cache: VectorCache, report: "Counts") -> None:
     """Encode what a batch misses, and keep it in the cache."""
-    for clause, items in batch.missing.items():
+    for clause, missing in batch.missing.items():
+        info = encoders[clause].info
+        batch.known[clause] |= cache.get(info, list(missing))  # what a batch before this one has made in the meantime
+        items = {key: item for key, item in missing.items() if key not in batch.known[clause]}
         report.cached[clause] = report.cached.get(clause, 0) + len(batch.known[clause])
         report.encoded[clause] = report.encoded.get(clause, 0) + len(items)
         if items:
             made = dict(zip(items, encoders[clause].encode(list(items.values())), strict=True))
-            cache.put(encoders[clause].info, made)
+            cache.put(info, made)
             batch.known[clause] |= made
 
 
-def outgoing(batch: Batch, fields: Mapping[str, str], *, packed: bool) -> list[Outgoing]:
-    """Turn an encoded batch into bulk lines; ``fields`` names the vector field of each clause."""
-    return [
-        Outgoing(record, bulk_lines(record, vectors, packed=packed), tuple(vectors))
-        for record, vectors in stored(batch, fields)
-    ]
+def outgoing(batch: Batch, fields: Mapping[str, str], *, packed: bool, shape: str) -> list[Outgoing]:
+    """Turn an encoded batch into bulk lines, but for what the index turns out to hold already as it is.
+
+    ``fields`` names the vector field of each clause.
+    """
+    made = []
+    for number, (record, vectors) in enumerate(stored(batch, fields)):
+        digest = fingerprint(record, _used(batch, number), shape=shape)
+        if batch.stored.get(record.id) == digest:  # only now, because a photo of it cannot be used
+            batch.unchanged += 1
+        else:
+            lines = bulk_lines(record, vectors, packed=packed, fingerprint=digest)
+            made.append(Outgoing(record, lines, tuple(vectors), known=record.id in batch.stored))
+    return made
+
+
+def _used(batch: Batch, number: int) -> list[bytes]:
+    """Return the identities of the photos of a record that have a vector; others are looked at again next time."""
+    if not batch.photos:
+        return []
+    known = batch.known["image"]
+    return [(identity or key or b"") if key in known else UNUSABLE for identity, key in batch.photos[number]]
 
 
 def stored(batch: Batch, fields: Mapping[str, str]) -> "Iterator[tuple[Record, dict[str, NDArray[np.float32]]]]":

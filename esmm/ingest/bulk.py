@@ -22,11 +22,12 @@ _TOO_LARGE = 413
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record and the bulk lines that store it."""
+    """A record and the bulk lines that store it; ``known``: the index holds another form of it."""
 
     record: "Record"
     lines: bytes
     vectors: tuple[str, ...]
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,18 @@ def pack(vector: "Vector") -> str:
     return base64.b64encode(vector.astype(">f4").tobytes()).decode()
 
 
-def bulk_lines(record: "Record", vectors: "dict[str, Vector]", *, packed: bool) -> bytes:
+def fields_of(record: "Record") -> dict[str, Any]:
+    """Return the fields of a record as they are stored: a field without a value is left out."""
+    return {name: value for name, value in record.fields.items() if value is not None}
+
+
+def bulk_lines(record: "Record", vectors: "dict[str, Vector]", *, packed: bool, fingerprint: str) -> bytes:
     """Return the two lines of a bulk request that store a record; ``vectors`` are by index field."""
     import orjson
 
-    document: dict[str, Any] = {name: value for name, value in record.fields.items() if value is not None}
+    document = fields_of(record)
     document |= {field: pack(vector) if packed else vector for field, vector in vectors.items()}
-    if not vectors:
-        document["esmm"] = {}  # tells the ingest pipeline that the vectors were not forgotten
+    # The ingest pipeline lets a document without vectors pass that has this: they were not forgotten.
+    document["esmm"] = {"fingerprint": fingerprint}
     action = orjson.dumps({"index": {"_id": record.id}})
     return action + b"\n" + orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"

@@ -4,12 +4,15 @@
 only to a version that is whole, and the version before it is kept.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from esmm.content import content_key
 from esmm.errors import IndexFault, LoadFailed
 from esmm.index_meta import READY, meta_of, new_meta, put_meta
+from esmm.ingest.documents import fields_of
 from esmm.templates import render_json
 
 if TYPE_CHECKING:
@@ -64,10 +67,23 @@ def create(
 ) -> None:
     """Create one version of the index, with its ingest pipeline where the server can run one."""
     body = index_body(recipe, encoders)
+    body["mappings"]["_meta"]["esmm"]["shape"] = shape_of(recipe, encoders, can=can)
     if can.pipelines and encoders:
         client.ingest.put_pipeline(id=f"esmm-{name}", **_pipeline(recipe, encoders))
         body["settings"]["default_pipeline"] = f"esmm-{name}"
     client.indices.create(index=name, **body)
+
+
+def shape_of(recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]", *, can: "Capabilities") -> str:
+    """Return a digest of what every document of an index depends on: mapping, pipeline, encoders, the field of ids.
+
+    Indices of one shape can take over each other's documents; a recipe of another shape needs a new version.
+    """
+    body = index_body(recipe, encoders)
+    note = body["mappings"].pop("_meta").pop("esmm")
+    pipeline = _pipeline(recipe, encoders) if can.pipelines and encoders else {}
+    parts = [body, note["clauses"], pipeline, recipe.index.id]
+    return content_key(json.dumps(parts, sort_keys=True)).hex()
 
 
 def index_body(recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]") -> dict[str, Any]:
@@ -85,34 +101,50 @@ def index_body(recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]") -> dict[
 def verify(client: "Elasticsearch", name: str, *, expected: "Mapping[str, int]", sample: "Sequence[Record]") -> None:
     """Check a loaded version: counts equal, a sample of documents reads back, vectors present. Raises LoadFailed.
 
-    ``expected`` holds the count of documents under ``""`` and of vectors under the name of each vector field.
+    ``expected`` holds the count of documents under ``""`` and, under the name of each vector field, how many this load
+    wrote; what it found stored already may have more.
     """
     client.indices.refresh(index=name)
     for field, count in expected.items():
         query: dict[str, Any] = {"exists": {"field": field}} if field else {"match_all": {}}
         found = client.count(index=name, query=query)["count"]
-        if found != count:
+        if found < count or (found > count and not field):
             what = f"documents with {field}" if field else "documents"
             raise LoadFailed(
                 f"{name} holds {found} {what}, {count} were sent; the alias stays where it was", "run the load again"
             )
-    if sample:
-        answers = client.mget(index=name, ids=[record.id for record in sample])["docs"]
-        for record, answer in zip(sample, answers, strict=True):
-            stored = {key: value for key, value in answer.get("_source", {}).items() if key in record.fields}
-            if stored != {key: value for key, value in record.fields.items() if value is not None}:
-                raise LoadFailed(
-                    f"product {record.id} reads back otherwise than it was sent; the alias stays",
-                    "look for an ingest pipeline or another writer on this index",
-                )
+    verify_sample(client, name, sample)
 
 
-def finish(client: "Elasticsearch", recipe: "Recipe", name: str, *, saturation: float | None) -> None:
-    """Give a verified version its serving settings and note in ``_meta`` that it is whole."""
+def verify_sample(client: "Elasticsearch", name: str, sample: "Sequence[Record]") -> None:
+    """Check that some documents read back as they were sent. Raises LoadFailed."""
+    answers = client.mget(index=name, ids=[record.id for record in sample])["docs"] if sample else []
+    for record, answer in zip(sample, answers, strict=True):
+        stored = {key: value for key, value in answer.get("_source", {}).items() if key in record.fields}
+        if stored != fields_of(record):
+            raise LoadFailed(
+                f"product {record.id} in {name} reads back otherwise than it was sent",
+                "look for an ingest pipeline or another writer on this index",
+            )
+
+
+def serve(client: "Elasticsearch", recipe: "Recipe", name: str, *, saturation: float | None) -> None:
+    """Give a verified version its serving settings, and note what was measured on it."""
     client.indices.put_settings(
         index=name, settings={"number_of_replicas": recipe.index.replicas, "refresh_interval": None}
     )
-    put_meta(client, name, {**meta_of(client, name), "state": READY, "saturation": saturation})
+    _change_meta(client, name, saturation=saturation)
+
+
+def mark_ready(client: "Elasticsearch", name: str) -> None:
+    """Note in ``_meta`` that a version is whole; one that the alias points to always is."""
+    _change_meta(client, name, state=READY)
+
+
+def _change_meta(client: "Elasticsearch", name: str, **changes: Any) -> None:
+    meta = meta_of(client, name)
+    if meta != meta | changes or not changes.keys() <= meta.keys():
+        put_meta(client, name, meta | changes)
 
 
 def swap(client: "Elasticsearch", known: Versions, name: str) -> list[str]:

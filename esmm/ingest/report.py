@@ -22,7 +22,6 @@ class Counts:
     index: str = ""
     alias: str = ""
     read: int = 0
-    stored: int = 0
     rejected: int = 0
     photo_faults: int = 0
     encoded: dict[str, int] = field(default_factory=dict)
@@ -39,7 +38,7 @@ class Counts:
     @property
     def done(self) -> int:
         """The products that need no more work."""
-        return self.stored + self.rejected
+        return self.rejected
 
     @property
     def exit_code(self) -> int:
@@ -55,10 +54,36 @@ class Counts:
 
 @dataclass
 class LoadReport(Counts):
-    """The counts of one load. ``read`` = ``stored`` + ``rejected`` once it has ended."""
+    """The counts of one load. ``read`` = ``new`` + ``changed`` + ``unchanged`` + ``rejected`` once it has ended.
 
+    ``found`` counts the products of the catalogue that the index held before, ``missing`` those of the index that the
+    catalogue lacks, ``deleted`` those that were deleted for it. ``vectors`` counts what was written, by field.
+    ``dropped`` names older versions of the index that were deleted.
+    """
+
+    in_place: bool = False
     previous: str | None = None
-    deleted: list[str] = field(default_factory=list)
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    found: int = 0
+    missing: int = 0
+    deleted: int = 0
+    dropped: list[str] = field(default_factory=list)
+
+    @property
+    def stored(self) -> int:
+        """How many products of the catalogue the index holds."""
+        return self.new + self.changed + self.unchanged
+
+    @property
+    def done(self) -> int:
+        """The products that need no more work."""
+        return self.stored + self.rejected
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for ``--json``."""
+        return super().as_json() | {"stored": self.stored}
 
 
 class Ledger:
@@ -68,7 +93,7 @@ class Ledger:
     """
 
     def __init__(self, report: Counts, folder: Path, name: str) -> None:
-        self._report = report
+        self.report = report
         self._paths = {kind: folder / f"{name}.{kind}.jsonl" for kind in ("rejected", "photo-faults")}
         self._files: dict[str, TextIO] = {}
         self._lock = threading.Lock()  # photos are read from several threads
@@ -88,8 +113,8 @@ class Ledger:
         """Write down a photo that could not be used; its product is stored all the same."""
         entry = {"id": record_id, "photo": reference[:200], "reason": reason}
         with self._lock:
-            self._report.photo_faults += 1
-            self._report.photo_faults_file = self._note("photo-faults", entry)
+            self.report.photo_faults += 1
+            self.report.photo_faults_file = self._note("photo-faults", entry)
 
     def close(self) -> None:
         """Close the files."""
@@ -98,10 +123,10 @@ class Ledger:
 
     def _reject(self, entry: dict[str, Any], told: str) -> None:
         with self._lock:
-            self._report.rejected += 1
-            self._report.rejected_file = self._note("rejected", entry)
-            if len(self._report.reasons) < _SHOWN:
-                self._report.reasons.append(told)
+            self.report.rejected += 1
+            self.report.rejected_file = self._note("rejected", entry)
+            if len(self.report.reasons) < _SHOWN:
+                self.report.reasons.append(told)
 
     def _note(self, kind: str, fault: dict[str, Any]) -> str:
         """Append a fault to the file of its kind, and return the file's path."""

@@ -83,8 +83,8 @@ def state(client: Elasticsearch, alias: str) -> State:
     """Where the alias points, and how many products each version holds."""
 
     def look() -> dict[str, int]:
-        found = client.indices.get(index=f"{alias}*", allow_no_indices=True, expand_wildcards="all")
-        client.indices.refresh(index=f"{alias}*", allow_no_indices=True)
+        found = client.indices.get(index=f"{alias}-v*", allow_no_indices=True, expand_wildcards="all")
+        client.indices.refresh(index=f"{alias}-v*", allow_no_indices=True)
         return {
             name.removeprefix(alias) + ("*" if alias in entry["aliases"] else ""): client.count(index=name)["count"]
             for name, entry in found.items()

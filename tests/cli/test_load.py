@@ -46,11 +46,11 @@ def test_loads_swap_keep_one_and_roll_back(esmm: Esmm, shop_folder: Path, state:
     assert esmm("ingest", "catalog.jsonl").code == 0
     esmm("rollback", "--dry-run").fatal("no earlier version", "load again")
     shop.write(shop_folder / "catalog.jsonl", shop.products(9))
-    second = esmm("ingest", "catalog.jsonl")
+    second = esmm("ingest", "catalog.jsonl", "--new-version")
     assert f"{alias}-v0001 is kept for esmm rollback" in second.out
     assert state() == {"-v0001": 12, "-v0002*": 9}
     shop.write(shop_folder / "catalog.jsonl", shop.products(7))
-    third = esmm("ingest", "catalog.jsonl")
+    third = esmm("ingest", "catalog.jsonl", "--new-version")
     assert f"deleted the older {alias}-v0001" in third.out
     assert state() == {"-v0002": 9, "-v0003*": 7}
 
@@ -65,7 +65,7 @@ def test_loads_swap_keep_one_and_roll_back(esmm: Esmm, shop_folder: Path, state:
     esmm("rollback").fatal("no earlier version", "load again")
     assert esmm("search", "red", "--json").json()["total"] > 0
 
-    assert esmm("ingest", "catalog.jsonl").code == 0  # after a rollback the next load still swaps
+    assert esmm("ingest", "catalog.jsonl", "--new-version").code == 0  # after a rollback the next load still swaps
     assert state()["-v0004*"] == 7
     assert state()["-v0002"] == 9
 
@@ -91,7 +91,8 @@ def test_second_load_encodes_only_what_is_new(esmm: Esmm, shop_folder: Path) -> 
     changed = [shop.product(0, title="something else"), *shop.products(12)[1:]]
     shop.write(shop_folder / "catalog.jsonl", changed)
     second = esmm("ingest", "catalog.jsonl", "--json").json()
-    assert (second["encoded"], second["cached"]) == ({"text": 1, "image": 0}, {"text": 11, "image": 12})
+    assert (second["encoded"], second["cached"]) == ({"text": 1, "image": 0}, {"text": 0, "image": 1})
+    assert (second["new"], second["changed"], second["unchanged"]) == (0, 1, 11)
 
 
 def test_dry_run_changes_nothing(esmm: Esmm, shop_folder: Path, state: State) -> None:
@@ -119,9 +120,10 @@ def test_json_is_json_and_quiet_is_quiet(program: Esmm, shop_folder: Path, alias
 
 def test_standard_input(program: Esmm, shop_folder: Path, state: State) -> None:
     body = (shop_folder / "catalog.jsonl").read_bytes() + b"{broken\n"
-    for number, stdin in enumerate((body, gzip.compress(body)), start=1):
+    for stored, stdin in (("12 stored", body), ("12 unchanged", gzip.compress(body))):
         done = program("ingest", "-", stdin=stdin)
-        assert (done.code, state()[f"-v000{number}*"]) == (3, 12), done
+        assert (done.code, state()) == (3, {"-v0001*": 12}), done
+        assert stored in done.out
         (fault,) = shop.lines_of(shop_folder / "stdin.rejected.jsonl")
         assert (fault["file"], fault["line"]) == ("standard input", 13)
 
@@ -156,7 +158,7 @@ def test_every_kind_of_file_makes_the_same_index(
     }
     stored = []
     for name, make in kinds.items():
-        done = esmm("ingest", make(shop_folder / name))
+        done = esmm("ingest", make(shop_folder / name), "--new-version")
         assert done.code == 0, (name, done)
         hits = client.search(index=alias, size=50, sort="price")["hits"]["hits"]
         stored.append([hit["_source"] for hit in hits])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from esmm.encoders.digest import DigestEncoder
-from esmm.ingest.batches import BATCH, Batch, Preparer, encode, outgoing
+from esmm.ingest.batches import BATCH, Batch, Preparer, chunked, encode, outgoing
 from esmm.ingest.records import Record
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.vectors import VectorCache
@@ -47,15 +47,18 @@ class Line:
     cache: VectorCache
     ledger: Ledger
     photos: Photos
+    prints: list[str] = field(default_factory=list)
 
     def run(self, records: list[Record], **only: Any) -> list[tuple[dict[str, Any], tuple[str, ...]]]:
         """Return document and vector fields of each record."""
         encoders = only.get("encoders", {"text": self.text, "image": self.image})
         made = []
-        for batch in Preparer(encoders, self.photos, self.cache, self.ledger).batches(records):
+        for batch in Preparer(encoders, self.photos, self.cache, self.ledger).prepared(chunked(records)):
             encode(batch, encoders, self.cache, self.report)
-            made += outgoing(batch, FIELDS, packed=False)
-        return [(json.loads(out.lines.splitlines()[1]), out.vectors) for out in made]
+            made += outgoing(batch, FIELDS, packed=False, shape="s")
+        documents = [json.loads(out.lines.splitlines()[1]) for out in made]
+        self.prints = [document.pop("esmm")["fingerprint"] for document in documents]
+        return [(document, out.vectors) for document, out in zip(documents, made, strict=True)]
 
 
 @pytest.fixture
@@ -119,7 +122,7 @@ def test_a_bad_photo_costs_its_product_only_that_photo(line: Line) -> None:
 
 
 def test_a_product_with_nothing_to_encode(line: Line) -> None:
-    assert line.run([record("a")]) == [({"id": "a", "esmm": {}}, ())]
+    assert line.run([record("a")]) == [({"id": "a"}, ())]
 
 
 def test_without_an_encoder_its_clause_is_left_out(line: Line) -> None:
@@ -130,7 +133,7 @@ def test_without_an_encoder_its_clause_is_left_out(line: Line) -> None:
 
 def test_batches_keep_order_and_size(line: Line) -> None:
     records = [record(str(number)) for number in range(BATCH + 3)]
-    batches: list[Batch] = list(Preparer({}, line.photos, line.cache, line.ledger).batches(records))
+    batches: list[Batch] = list(Preparer({}, line.photos, line.cache, line.ledger).prepared(chunked(records)))
     assert [len(batch.records) for batch in batches] == [BATCH, 3]
     assert [found.id for batch in batches for found in batch.records] == [found.id for found in records]
 
@@ -143,5 +146,5 @@ def test_a_batch_is_made_only_when_it_is_asked_for(line: Line) -> None:
             taken.append(1)
             yield record(str(len(taken)))
 
-    next(iter(Preparer({}, line.photos, line.cache, line.ledger).batches(endless())))
+    next(iter(Preparer({}, line.photos, line.cache, line.ledger).prepared(chunked(endless()))))
     assert len(taken) == BATCH

@@ -50,13 +50,8 @@ def test_packed_vectors_are_those_of_the_client() -> None:
 def test_the_two_lines_of_a_document(packed: bool) -> None:
     record = Record('a "b"', {"title": "x", "gone": None, "n": [1]}, (), (), "s", 1)
     vector = unit(1, 1)
-    lines = bulk_lines(record, {"v": vector}, packed=packed).decode().splitlines()
+    lines = bulk_lines(record, {"v": vector}, packed=packed, fingerprint="f").decode().splitlines()
     action, document = map(json.loads, lines)
     assert action == {"index": {"_id": 'a "b"'}}
     assert document.pop("v") == (pack(vector) if packed else pytest.approx(vector.tolist()))
-    assert document == {"title": "x", "n": [1]}
-
-
-def test_a_document_without_vectors_says_so() -> None:
-    line = bulk_lines(Record("a", {"title": "x"}, (), (), "s", 1), {}, packed=True).splitlines()[1]
-    assert json.loads(line) == {"title": "x", "esmm": {}}
+    assert document == {"title": "x", "n": [1], "esmm": {"fingerprint": "f"}}

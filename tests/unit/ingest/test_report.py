@@ -72,7 +72,7 @@ def test_faults_from_several_threads_are_whole_lines(tmp_path: Path) -> None:
 
 
 def test_the_report_as_json() -> None:
-    report = LoadReport(index="shop-1", read=3, stored=2, rejected=1, seconds=1.23456)
+    report = LoadReport(index="shop-1", read=4, new=1, unchanged=2, rejected=1, seconds=1.23456)
     found = json.loads(json.dumps(report.as_json()))
     assert found["seconds"] == 1.23
     assert found["read"] == found["stored"] + found["rejected"]

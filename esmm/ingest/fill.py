@@ -1,0 +1,129 @@
+"""The pipeline of a load: lines become records, records documents, documents are sent.
+
+Three stages run at the same time: a thread reads lines and photos, this thread encodes, two threads send. Each hands
+at most a few batches to the next, so memory stays bounded.
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from esmm.ingest import bulk
+from esmm.ingest.batches import Batch, Preparer, chunked, encode, outgoing
+from esmm.ingest.catalogue import Line, Rejected, read
+from esmm.ingest.fingerprints import Comparison
+from esmm.ingest.records import BadRecord, Record, record_of
+from esmm.ingest.report import Ledger
+from esmm.ingest.stages import ahead
+from esmm.paths import photo_memory_path
+from esmm.photos import PER_HOST, Photos, UrlMemory
+
+if TYPE_CHECKING:
+    from esmm.ingest.job import Job
+    from esmm.ingest.lock import Lock
+    from esmm.ingest.seen import SeenIds
+    from esmm.ingest.target import Target
+    from esmm.recipe import Recipe
+
+_SAMPLE = 20
+
+
+def fill(job: "Job", target: "Target", lock: "Lock", seen: "SeenIds") -> list[Record]:
+    """Read, encode and send everything that the target does not hold yet; return a sample of what was stored.
+
+    ``seen`` takes in every id of the catalogue. Raises Locked once the lock is lost.
+    """
+    source, report = job.source, job.report
+    sample = Sample(_SAMPLE)
+    with (
+        Ledger(report, source.fault_folder, source.stem) as ledger,
+        closing(UrlMemory(photo_memory_path())) as memory,
+        Photos(
+            [source.folder, *source.photos],
+            allow_private=source.allow_private,
+            per_host=job.recipe.image.fetch_per_host if job.recipe.image else PER_HOST,
+            memory=memory,
+        ) as photos,
+    ):
+        records = checked(read(source.catalogue, stdin=source.stdin), job.recipe, ledger, seen)
+        batches = chunked(records)
+        if target.begun:
+            batches = Comparison(job, target, photos).compared(batches)
+        batches = ahead(Preparer(job.encoders, photos, job.cache, ledger).prepared(batches), halt=photos.close)
+        for sent, refused in bulk.sent(_made(batches, job, target), job.server.client, target.name):
+            lock.check()
+            note(sent, refused, job, ledger, sample)
+            job.on_progress(report)
+    return sample.records
+
+
+def checked(lines: Iterable[Line | Rejected], recipe: "Recipe", ledger: Ledger, seen: "SeenIds") -> Iterator[Record]:
+    """Yield the lines that fit the recipe, each id once; the others go into the ledger."""
+    for line in lines:
+        ledger.report.read += 1
+        fault = line if isinstance(line, Rejected) else None
+        if isinstance(line, Line):
+            try:
+                record = record_of(line.record, recipe, source=line.source, number=line.number)
+                earlier = seen.first_line(record.id, line.number)
+                if earlier == line.number:
+                    yield record
+                    continue
+                reason = f"id {record.id} was given on line {earlier} already"
+            except BadRecord as error:
+                reason = str(error)
+            fault = Rejected(line.source, line.number, reason, _text(line.record))
+        if fault:
+            ledger.reject(fault)
+
+
+def _made(batches: Iterable[Batch], job: "Job", target: "Target") -> Iterator[list[bulk.Outgoing]]:
+    """Encode batches and turn them into documents."""
+    report = job.report
+    for batch in batches:
+        encode(batch, job.encoders, job.cache, report)
+        yield outgoing(batch, job.vector_fields, packed=job.server.can.packed_vectors, shape=target.shape)
+        report.unchanged += batch.unchanged
+        report.found += len(batch.stored)
+
+
+def note(sent: list[bulk.Outgoing], refused: list[bulk.Refused], job: "Job", ledger: Ledger, sample: "Sample") -> None:
+    """Count what became of documents that were sent."""
+    report = job.report
+    gone = {fault.record.id for fault in refused}
+    for fault in refused:
+        ledger.reject(Rejected(fault.record.source, fault.record.number, fault.reason, fault.record.id))
+    for out in sent:
+        if out.record.id in gone:
+            continue
+        if out.known:
+            report.changed += 1
+        else:
+            report.new += 1
+        sample.offer(out.record)
+        for name in out.vectors:
+            report.vectors[name] = report.vectors.get(name, 0) + 1
+
+
+class Sample:
+    """A uniform sample of a stream (Vitter's algorithm R), the same for the same stream."""
+
+    def __init__(self, size: int) -> None:
+        self.records: list[Record] = []
+        self._size, self._seen = size, 0
+        self._random = random.Random(0)  # noqa: S311  # no secret hangs on it
+
+    def offer(self, record: Record) -> None:
+        """Take the record in with the right probability."""
+        self._seen += 1
+        if len(self.records) < self._size:
+            self.records.append(record)
+        elif (place := self._random.randrange(self._seen)) < self._size:
+            self.records[place] = record
+
+
+def _text(record: dict[str, object]) -> str:
+    import orjson
+
+    return orjson.dumps(record).decode()[:2000]

@@ -1,0 +1,81 @@
+"""What one load is about: from where, to where, by which encoders, and what the caller wants of it."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from esmm.ingest.report import LoadReport
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from esmm.cluster import Capabilities
+    from esmm.encoders import Encoder
+    from esmm.ingest.vectors import VectorCache
+    from esmm.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a load goes, and what can be done there."""
+
+    client: "Elasticsearch"
+    can: "Capabilities"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The catalogue, and where its photos and its lists of faults lie."""
+
+    catalogue: str
+    photos: tuple[Path, ...] = ()
+    stdin: BinaryIO | None = None
+    allow_private: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the catalogue; the working folder for standard input."""
+        return Path() if self.catalogue == "-" else Path(self.catalogue).parent
+
+    @property
+    def fault_folder(self) -> Path:
+        """Where lists of faults are written: beside the catalogue, or here if that folder cannot be written."""
+        return self.folder if os.access(self.folder, os.W_OK) else Path()
+
+    @property
+    def stem(self) -> str:
+        """The catalogue's name without its endings."""
+        return "stdin" if self.catalogue == "-" else Path(self.catalogue).name.split(".")[0]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a load goes about it.
+
+    ``new_version`` fills a whole new version even where the one in use could be brought up to date. ``sync`` deletes
+    the products that the catalogue does not have, unless they are more than ``max_deletes`` of the index, a share.
+    """
+
+    new_version: bool = False
+    sync: bool = False
+    max_deletes: float = 0.1
+
+
+@dataclass(frozen=True)
+class Job:
+    """One load, with its report."""
+
+    source: Source
+    recipe: "Recipe"
+    server: Server
+    encoders: "Mapping[str, Encoder]"
+    cache: "VectorCache"
+    on_progress: Callable[[LoadReport], None]
+    report: LoadReport = field(default_factory=LoadReport)
+
+    @property
+    def vector_fields(self) -> dict[str, str]:
+        """The vector field of each clause."""
+        return {clause: vector.vector for clause, vector in self.recipe.vectors().items()}
