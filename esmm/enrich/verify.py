@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from esmm.enrich import target
 from esmm.enrich.documents import Document, State
 from esmm.enrich.report import Survey
-from esmm.ingest.batches import Preparer, encode, stored
+from esmm.ingest.batches import Preparer, chunked, encode, stored
 from esmm.ingest.fill import Sample
 from esmm.ingest.records import BadRecord
 from esmm.ingest.vectors import VectorCache
