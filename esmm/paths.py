@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from esmm.errors import EsmmError
+
 
 def data_dir() -> Path:
     """Return the folder for what must not be lost; ``ESMM_DATA`` overrides it. It may be missing."""
@@ -66,3 +68,19 @@ def vector_cache_path() -> Path:
 def photo_memory_path() -> Path:
     """Return the file in which fetched photos are remembered, beside the vector cache."""
     return vector_cache_path().with_name("photo-urls.sqlite")
+
+
+def vector_cache_cap() -> int | None:
+    """Return how many bytes the vector cache may hold, by ``ESMM_CACHE_GB``; None for no limit. Raises EsmmError."""
+    given = os.environ.get("ESMM_CACHE_GB")
+    if not given:
+        return None
+    try:
+        gigabytes = float(given)
+    except ValueError:
+        gigabytes = 0.0
+    if not 0 < gigabytes < 1e6:
+        raise EsmmError(
+            f"ESMM_CACHE_GB is {given}, which is no size in GB", "set it to a number such as 10, or unset it"
+        )
+    return int(gigabytes * 1e9)

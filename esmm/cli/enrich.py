@@ -105,10 +105,9 @@ def _watched(job: "Job", server: Cluster, *, quiet: bool) -> "Iterator[Job]":
 
 def _enriched(job: "Job") -> _Ended:
     from esmm.enrich.run import enrich
-    from esmm.ingest.vectors import VectorCache
-    from esmm.paths import vector_cache_path
+    from esmm.ingest.vectors import open_cache
 
-    with VectorCache(vector_cache_path()) as cache:
+    with open_cache(say) as cache:
         report = enrich(job, cache)
     lines = [
         f"{report.read:,} documents read: {report.stored:,} got vectors, {report.unchanged:,} had them already, "

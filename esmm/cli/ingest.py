@@ -100,14 +100,13 @@ def run(
     from esmm.cluster import named_errors
     from esmm.ingest.fit import estimate
     from esmm.ingest.load import Server, Wishes, load
-    from esmm.ingest.vectors import VectorCache
-    from esmm.paths import vector_cache_path
+    from esmm.ingest.vectors import open_cache
 
     encoders, missing = _encoders(recipe, device, quiet=quiet)
     with (
         _told_on_interrupt(recipe.index.name),
         named_errors(server.where),
-        VectorCache(vector_cache_path()) as cache,
+        open_cache(say) as cache,
         load_progress(estimate(source.catalogue), quiet=quiet) as progress,
     ):
         report = load(

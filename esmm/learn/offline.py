@@ -22,11 +22,10 @@ from esmm.ingest.catalogue import head, read
 from esmm.ingest.fit import LOOKED_AT, check_fit
 from esmm.ingest.records import fitting, value_of
 from esmm.ingest.report import Ledger, LoadReport
-from esmm.ingest.vectors import VectorCache
+from esmm.ingest.vectors import open_cache
 from esmm.learn.bm25 import Column, Words, analysed, sum_of
 from esmm.learn.features import TITLES, Collected, Found, OnStep, gathered, opened_photo
 from esmm.learn.scores import FORM
-from esmm.paths import vector_cache_path
 from esmm.photos import Photos
 from esmm.query.clauses import shortened
 from esmm.query.encode import Ask, QuestionEncoder
@@ -73,7 +72,7 @@ class Shelf:
             TemporaryDirectory() as faults,
             Ledger(report, Path(faults), "offline") as ledger,
             Photos(photos) as places,
-            VectorCache(vector_cache_path()) as cache,
+            open_cache() as cache,
         ):
             made: list[tuple[Record, Mapping[str, Matrix]]] = []
             for batch in Preparer(encoders, places, cache, ledger).prepared(chunked(_unique(recipe, catalogue))):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from esmm import paths
+from esmm.errors import EsmmError
 
 
 def test_environment_overrides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -51,3 +52,14 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         raise RuntimeError
     assert file.read_text() == "first"
     assert [found.name for found in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_the_cap_of_the_vector_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ESMM_CACHE_GB", raising=False)
+    assert paths.vector_cache_cap() is None
+    monkeypatch.setenv("ESMM_CACHE_GB", "1.5")
+    assert paths.vector_cache_cap() == 1_500_000_000
+    for wrong in ("much", "0", "-1", "nan"):
+        monkeypatch.setenv("ESMM_CACHE_GB", wrong)
+        with pytest.raises(EsmmError, match=f"ESMM_CACHE_GB is {wrong}, which is no size"):
+            paths.vector_cache_cap()
