@@ -81,6 +81,8 @@ def send(client: "Elasticsearch", index: str, batch: Sequence[Outgoing]) -> list
     """
     from elasticsearch import ApiError
 
+    if not batch:
+        return []
     waiting, refused = list(batch), list[Refused]()
 
     def attempt() -> None:
