@@ -1,9 +1,11 @@
 """``esmm ingest``: load a catalogue with its vectors."""
 
+import signal
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -69,7 +71,7 @@ def ingest(
 
     wishes = wishes_of(flags)
     recipe = _recipe(recipe_path, catalogue, quiet=quiet)
-    if catalogue != "-":
+    if catalogue != "-" and wishes.follow is None:
         check_fit(recipe, head(catalogue, LOOKED_AT))
     source = _source(catalogue, recipe, photos, allow_private=allow_private)
     if dry_run:
@@ -99,7 +101,9 @@ def run(
     from esmm.cli.progress import load_progress
     from esmm.cluster import named_errors
     from esmm.ingest.fit import estimate
-    from esmm.ingest.load import Server, Wishes, load
+    from esmm.ingest.follow import follow
+    from esmm.ingest.job import Job, Server, Wishes
+    from esmm.ingest.load import load
     from esmm.ingest.vectors import open_cache
 
     encoders, missing = _encoders(recipe, device, quiet=quiet)
@@ -109,15 +113,20 @@ def run(
         open_cache(say) as cache,
         load_progress(estimate(source.catalogue), quiet=quiet) as progress,
     ):
-        report = load(
-            source,
-            recipe,
-            Server(server.client, server.can),
-            encoders=encoders,
-            cache=cache,
-            on_progress=progress,
-            wishes=wishes or Wishes(),
-        )
+        there = Server(server.client, server.can)
+        if wishes and wishes.follow is not None:
+            with _stopping(quiet=quiet) as stop:
+                report = follow(Job(source, recipe, there, encoders, cache, progress), delay=wishes.follow, stop=stop)
+        else:
+            report = load(
+                source,
+                recipe,
+                there,
+                encoders=encoders,
+                cache=cache,
+                on_progress=progress,
+                wishes=wishes or Wishes(),
+            )
     report.without_encoder = missing
     return report
 
@@ -143,6 +152,27 @@ def ensure_server(where: "Connection", *, quiet: bool) -> Cluster:
     if not quiet:
         say(f"Elasticsearch {started.version} ready at {started.url} after {time.monotonic() - begun:.0f} s")
     return open_cluster(replace(where, url=started.url))
+
+
+@contextmanager
+def _stopping(*, quiet: bool) -> "Iterator[Event]":
+    """Give an event that the first Ctrl-C, or SIGTERM, sets; a second one ends the program at once."""
+    stop = Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def end(*_: object) -> None:
+        stop.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in before:
+        signal.signal(number, end)
+    if not quiet:
+        say("waiting for lines; Ctrl-C ends it")
+    try:
+        yield stop
+    finally:
+        end()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The options of ``esmm ingest`` that say how the load goes about it."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +22,14 @@ def share(_context: click.Context, _option: click.Parameter, text: str) -> float
     return found
 
 
+def seconds(_context: click.Context, _option: click.Parameter, text: str) -> float:
+    """Read a duration as a person writes it, 2s or 500ms; in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)?", text.strip())
+    if not match:
+        raise click.BadParameter(f"{text} is no duration; write 2s or 500ms")
+    return float(match[1]) / (1000 if match[2] == "ms" else 1)
+
+
 _WISHES = [
     click.option(
         "--new-version", is_flag=True, help="Fill a whole new version, though the one in use could be updated."
@@ -32,6 +41,14 @@ _WISHES = [
         default="10%",
         show_default=True,
         help="With --sync: delete nothing where more than this share of the index would go.",
+    ),
+    click.option("--follow", is_flag=True, help="Go on with lines that are added to CATALOGUE later, until Ctrl-C."),
+    click.option(
+        "--delay",
+        callback=seconds,
+        default="2s",
+        show_default=True,
+        help="With --follow: how long a line may wait for others.",
     ),
 ]
 
@@ -45,8 +62,11 @@ def wish_options(command: F) -> F:
 
 def wishes_of(flags: dict[str, Any]) -> "Wishes":
     """Take the wishes out of the flags of a command line."""
-    from dataclasses import fields
-
     from esmm.ingest.job import Wishes
 
-    return Wishes(**{wish.name: flags.pop(wish.name) for wish in fields(Wishes)})
+    delay = flags.pop("delay")
+    follow = delay if flags.pop("follow") else None
+    wishes = Wishes(flags.pop("new_version"), flags.pop("sync"), flags.pop("max_deletes"), follow)
+    if follow is not None and (wishes.new_version or wishes.sync):
+        raise click.UsageError("--follow goes with neither --new-version nor --sync: it never sees a whole catalogue")
+    return wishes

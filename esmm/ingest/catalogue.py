@@ -63,6 +63,22 @@ def read(path: str | Path, *, stdin: BinaryIO | None = None) -> Iterator[Line | 
         raise CatalogueError(f"{source} holds no product.", "Check that the export ran to its end.")
 
 
+def follow(source: str, opened: Callable[[], io.RawIOBase]) -> Iterator[Line | Rejected]:
+    """Yield the lines of a stream that grows: JSON lines, CSV or TSV. Raises CatalogueError as :func:`read` does."""
+    number = 0
+    try:
+        with _buffered(opened()) as stream:
+            start = stream.peek(_BUFFER)
+            reader = _reader(source, start)
+            if start.startswith(_GZIP) or reader not in (json_lines, csv_rows):
+                raise CatalogueError(f"{source} cannot be followed.", "Write one product a line (.jsonl or .csv).")
+            for item in reader(source, stream):
+                number = item.number
+                yield item
+    except OSError as error:
+        raise _unreadable(source, number, error) from error
+
+
 def head(path: str | Path, count: int = 200) -> list[dict[str, Any]]:
     """Return the first ``count`` records of a catalogue file; lines that cannot be read are passed over."""
     lines = (item for item in read(path) if isinstance(item, Line))

@@ -58,15 +58,17 @@ def fill(job: "Job", target: "Target", lock: "Lock", seen: "SeenIds") -> list[Re
     return sample.records
 
 
-def checked(lines: Iterable[Line | Rejected], recipe: "Recipe", ledger: Ledger, seen: "SeenIds") -> Iterator[Record]:
-    """Yield the lines that fit the recipe, each id once; the others go into the ledger."""
+def checked(
+    lines: Iterable[Line | Rejected], recipe: "Recipe", ledger: Ledger, seen: "SeenIds | None" = None
+) -> Iterator[Record]:
+    """Yield the lines that fit the recipe, each id once if ``seen`` is given; the others go into the ledger."""
     for line in lines:
         ledger.report.read += 1
         fault = line if isinstance(line, Rejected) else None
         if isinstance(line, Line):
             try:
                 record = record_of(line.record, recipe, source=line.source, number=line.number)
-                earlier = seen.first_line(record.id, line.number)
+                earlier = seen.first_line(record.id, line.number) if seen else line.number
                 if earlier == line.number:
                     yield record
                     continue

@@ -56,11 +56,13 @@ class Wishes:
 
     ``new_version`` fills a whole new version even where the one in use could be brought up to date. ``sync`` deletes
     the products that the catalogue does not have, unless they are more than ``max_deletes`` of the index, a share.
+    ``follow`` goes on with lines that are added later; each waits for others at most so many seconds.
     """
 
     new_version: bool = False
     sync: bool = False
     max_deletes: float = 0.1
+    follow: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -23,6 +24,46 @@ def ahead(steps: Iterable[T], *, depth: int = 2, halt: Callable[[], None] = lamb
     An error in the thread is raised here; when the consumer stops early, the thread ends. ``halt`` is called at the
     end, to cut short what the thread may still be waiting for.
     """
+    with _thread(steps, depth, halt) as made:
+        while not isinstance(item := made.get(), _End):
+            yield item
+        if item.error:
+            raise item.error
+
+
+def gathered(steps: Iterable[T], *, size: int, delay: float) -> Generator[list[T], None, None]:
+    """Yield the items of ``steps``, which a thread takes, up to ``size`` together; none waits longer than ``delay``."""
+    with _thread(steps, size) as made:
+        end: _End | None = None
+        while not end:
+            items, end = _gather(made, size, delay)
+            if items:
+                yield items
+        if end.error:
+            raise end.error
+
+
+def _gather(made: "queue.Queue[T | _End]", size: int, delay: float) -> tuple[list[T], _End | None]:
+    """Return what comes within ``delay`` seconds after the first item, and the end if that comes too."""
+    items: list[T] = []
+    patience: float | None = None
+    while len(items) < size:
+        try:
+            item = made.get(timeout=patience and max(0.001, patience - time.monotonic()))
+        except queue.Empty:
+            break
+        if isinstance(item, _End):
+            return items, item
+        items.append(item)
+        patience = patience or time.monotonic() + delay
+    return items, None
+
+
+@contextmanager
+def _thread(
+    steps: Iterable[T], depth: int, halt: Callable[[], None] = lambda: None
+) -> "Iterator[queue.Queue[T | _End]]":
+    """Give a queue that a thread fills with the items of ``steps`` and their end; the thread ends with the block."""
     made: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
     stop = threading.Event()
 
@@ -47,10 +88,7 @@ def ahead(steps: Iterable[T], *, depth: int = 2, halt: Callable[[], None] = lamb
     worker = threading.Thread(target=work, name="esmm-stage", daemon=True)
     worker.start()
     try:
-        while not isinstance(item := made.get(), _End):
-            yield item
-        if item.error:
-            raise item.error
+        yield made
     finally:
         stop.set()
         halt()

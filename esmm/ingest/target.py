@@ -9,6 +9,7 @@ from esmm.ingest import index
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
+    from esmm.encoders import EncoderInfo
     from esmm.ingest.job import Job
 
 
@@ -26,28 +27,41 @@ class Target:
     begun: bool = False
 
 
-def choose(job: "Job", *, new_version: bool) -> Target:
-    """Choose the version to fill, and create it where it is a new one; drop unfinished versions of another shape.
+def in_use(job: "Job") -> Target | None:
+    """Return the version in use, if it has the shape that this recipe and these encoders give."""
+    target = _wanted(job)
+    current = target.known.current
+    if not current or meta_of(job.server.client, current).get("shape") != target.shape:
+        return None
+    job.server.client.indices.refresh(index=current)
+    return replace(target, name=current, in_place=True, begun=True)
 
-    The version in use serves where it has the shape that this recipe and these encoders give.
-    """
-    client, infos = job.server.client, {clause: encoder.info for clause, encoder in job.encoders.items()}
-    known = index.versions(client, job.recipe.index.name)
-    if known.current:  # a load that was killed as it moved the alias could not say so
-        index.mark_ready(client, known.current)
-    shape = index.shape_of(job.recipe, infos, can=job.server.can)
-    if known.current and not new_version and meta_of(client, known.current).get("shape") == shape:
-        target = Target(known.current, shape, known, in_place=True, begun=True)
-    elif left := _unfinished(client, known, shape):
-        target = Target(left, shape, known, begun=True)
-    else:
-        target = Target("", shape, known)
-    known = _without_unfinished(client, known, kept=target.name)
-    if target.begun:
-        client.indices.refresh(index=target.name)
-        return replace(target, known=known)
-    index.create(client, job.recipe, infos, name=known.next, can=job.server.can)
+
+def choose(job: "Job", *, new_version: bool) -> Target:
+    """Choose the version to fill, and create it where it is a new one; drop unfinished versions of another shape."""
+    client = job.server.client
+    if not new_version and (target := in_use(job)):
+        return replace(target, known=_without_unfinished(client, target.known, kept=target.name))
+    target = _wanted(job)
+    left = _unfinished(client, target.known, target.shape)
+    known = _without_unfinished(client, target.known, kept=left or "")
+    if left:
+        client.indices.refresh(index=left)
+        return replace(target, name=left, known=known, begun=True)
+    index.create(client, job.recipe, _infos(job), name=known.next, can=job.server.can)
     return replace(target, name=known.next, known=known)
+
+
+def _wanted(job: "Job") -> Target:
+    """Return what a version must be, and the versions that there are."""
+    known = index.versions(job.server.client, job.recipe.index.name)
+    if known.current:  # a load that was killed as it moved the alias could not say so
+        index.mark_ready(job.server.client, known.current)
+    return Target("", index.shape_of(job.recipe, _infos(job), can=job.server.can), known)
+
+
+def _infos(job: "Job") -> "dict[str, EncoderInfo]":
+    return {clause: encoder.info for clause, encoder in job.encoders.items()}
 
 
 def _unfinished(client: "Elasticsearch", known: index.Versions, shape: str) -> str | None:
