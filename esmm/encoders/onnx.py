@@ -7,12 +7,13 @@ A compressed encoder is a folder: ``onnx.json`` says what it is and what it was 
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esmm.encoders.base import CHARACTERS_PER_TOKEN, Encoder, EncoderInfo, Modality
+from esmm.encoders.batching import encoded_once
 from esmm.encoders.resolve import digest, find_model, revision_of, tower_folder
 from esmm.errors import EncoderError
 from esmm.paths import cache_dir
@@ -120,14 +121,14 @@ class OnnxTextEncoder:
 
     def encode(self, items: "Sequence[str] | Sequence[Image]") -> "Matrix":
         """Return one row of length 1 for each item: float32, shape (len(items), dims)."""
-        import numpy as np
-
         longest = self._config.max_length * CHARACTERS_PER_TOKEN
         tokens = [found.ids for found in self._tokenizer.encode_batch([str(item)[:longest] for item in items])]
-        rows: Matrix = np.empty((len(items), self.info.dims), dtype=np.float32)
-        for batch in batches([len(ids) for ids in tokens]):
-            rows[batch] = self._rows([tokens[number] for number in batch])
-        return rows
+        return encoded_once(
+            tokens,
+            lambda numbers: self._rows([tokens[number] for number in numbers]),
+            dims=self.info.dims,
+            budget=_TOKENS,
+        )
 
     def _rows(self, tokens: Sequence[Sequence[int]]) -> Any:
         import numpy as np
@@ -159,21 +160,6 @@ class OnnxPhotoEncoder:
             pixels = np.stack([self._fit(photo, self._side) for photo in photos])
             rows.append(self._session.run(None, {"pixels": pixels})[0])
         return np.concatenate(rows)
-
-
-def batches(lengths: Sequence[int], *, budget: int = _TOKENS) -> Iterator[list[int]]:
-    """Group the numbers of texts of like lengths, shortest first, so that a padded batch is within the budget.
-
-    A text that is longer than the budget makes a batch of its own.
-    """
-    batch: list[int] = []
-    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) + 1) * lengths[number] > budget:
-            yield batch
-            batch = []
-        batch.append(number)
-    if batch:
-        yield batch
 
 
 def _info(folder: Path, config: OnnxConfig) -> EncoderInfo:

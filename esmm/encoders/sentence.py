@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esmm.encoders.base import CHARACTERS_PER_TOKEN, EncoderInfo, Modality
+from esmm.encoders.batching import encoded_once
 from esmm.encoders.resolve import find_model, revision_of
 from esmm.errors import EncoderError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from esmm.encoders.base import Matrix
 
+_TOKENS_ON_CPU, _TOKENS = 2048, 16_384  # of one padded batch
 _REMEDY = "the folder must hold what SentenceTransformer.save wrote"
 
 
@@ -21,9 +23,10 @@ class SentenceEncoder:
     """A sentence-transformers model by name or folder."""
 
     def __init__(self, name: str, *, device: str = "cpu", batch: int = 32) -> None:
+        """``batch`` counts photos; texts are batched by the tokens they have."""
         folder = find_model(name)
         self.model = _open(name, folder, device)
-        self._batch = batch
+        self._batch, self._tokens = batch, _TOKENS_ON_CPU if device == "cpu" else _TOKENS
         local = Path(name).expanduser().is_dir()
         identity = folder.resolve().name if local else name.removeprefix("sentence-transformers/")
         dims = _dims(self.model, folder)
@@ -34,10 +37,23 @@ class SentenceEncoder:
 
     def encode(self, items: "Sequence[str] | Sequence[Image]") -> "Matrix":
         """Return one row of length 1 for each item: float32, shape (len(items), dims)."""
-        longest = (self.model.max_seq_length or 512) * CHARACTERS_PER_TOKEN
-        cut: list[Any] = [item[:longest] if isinstance(item, str) else item for item in items]
+        longest = self.model.max_seq_length or 512
+        cut: list[Any] = [item[: longest * CHARACTERS_PER_TOKEN] if isinstance(item, str) else item for item in items]
+        tokenizer = self.model.tokenizer
+        # Photos have no tokens, and a model of word vectors alone has a tokenizer of another kind.
+        if not cut or not callable(tokenizer) or not all(isinstance(item, str) for item in cut):
+            return self._rows(cut, self._batch)
+        tokens = tokenizer(cut, truncation=True, max_length=longest)["input_ids"]
+        return encoded_once(
+            tokens,
+            lambda numbers: self._rows([cut[number] for number in numbers], len(numbers)),
+            dims=self.info.dims,
+            budget=self._tokens,
+        )
+
+    def _rows(self, items: list[Any], batch: int) -> "Matrix":
         matrix: Matrix = self.model.encode(
-            cut, batch_size=self._batch, show_progress_bar=False, normalize_embeddings=True, convert_to_numpy=True
+            items, batch_size=batch, show_progress_bar=False, normalize_embeddings=True, convert_to_numpy=True
         )
         return matrix.astype("float32", copy=False).reshape(len(items), self.info.dims)  # nothing in: (0,)
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from esmm.compress import compress, folders_of
 from esmm.encoders import load_encoder
-from esmm.encoders.onnx import CONFIG, GRAPH, TOKENIZER, _threads, batches, load_onnx, read_config
+from esmm.encoders.batching import batches
+from esmm.encoders.onnx import CONFIG, GRAPH, TOKENIZER, _threads, load_onnx, read_config
 from esmm.encoders.sentence import SentenceEncoder
 from esmm.errors import EncoderError
 from esmm.recipe import VectorField, parse

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +46,23 @@ def test_a_text_model_from_a_folder(tiny_bert: Path) -> None:
 def test_a_very_long_text_costs_no_more_than_its_beginning(tiny_bert: Path) -> None:
     rows = SentenceEncoder(str(tiny_bert)).encode(["red shoe " * 100, "red shoe " * 200_000])
     np.testing.assert_allclose(rows[0], rows[1], atol=1e-6)
+
+
+def test_texts_that_are_one_to_the_model_are_encoded_once(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = SentenceEncoder(str(tiny_bert))
+    alone = encoder.encode(["red shoe"])
+    own, given = encoder.model.encode, list[str]()
+
+    def encode(items: list[str], **options: Any) -> Any:
+        given.extend(items)
+        return own(items, **options)
+
+    monkeypatch.setattr(encoder.model, "encode", encode)
+    rows = encoder.encode(["red shoe", " Red\tSHOE  ", "shoe", "red shoe"])
+    assert sorted(given) == ["red shoe", "shoe"]
+    for number in (0, 1, 3):
+        np.testing.assert_allclose(rows[number], alone[0], atol=1e-6)
+        assert rows[number].tobytes() == rows[0].tobytes()
 
 
 def test_a_clip_model_puts_texts_and_photos_into_one_space(tiny_clip: Path) -> None:
