@@ -6,7 +6,7 @@ at most a few batches to the next, so memory stays bounded.
 
 import random
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from esmm.ingest import bulk
@@ -34,28 +34,35 @@ def fill(job: "Job", target: "Target", lock: "Lock", seen: "SeenIds") -> list[Re
 
     ``seen`` takes in every id of the catalogue. Raises Locked once the lock is lost.
     """
-    source, report = job.source, job.report
     sample = Sample(_SAMPLE)
-    with (
-        Ledger(report, source.fault_folder, source.stem) as ledger,
-        closing(UrlMemory(photo_memory_path())) as memory,
-        Photos(
-            [source.folder, *source.photos],
-            allow_private=source.allow_private,
-            per_host=job.recipe.image.fetch_per_host if job.recipe.image else PER_HOST,
-            memory=memory,
-        ) as photos,
-    ):
-        records = checked(read(source.catalogue, stdin=source.stdin), job.recipe, ledger, seen)
+    with opened(job) as (ledger, photos):
+        records = checked(read(job.source.catalogue, stdin=job.source.stdin), job.recipe, ledger, seen)
         batches = chunked(records)
         if target.begun:
             batches = Comparison(job, target, photos).compared(batches)
         batches = ahead(Preparer(job.encoders, photos, job.cache, ledger).prepared(batches), halt=photos.close)
-        for sent, refused in bulk.sent(_made(batches, job, target), job.server.client, target.name):
+        for sent, refused in bulk.sent(made(batches, job, target), job.server.client, target.name):
             lock.check()
             note(sent, refused, job, ledger, sample)
-            job.on_progress(report)
+            job.on_progress(job.report)
     return sample.records
+
+
+@contextmanager
+def opened(job: "Job") -> Iterator[tuple[Ledger, Photos]]:
+    """Open the lists of faults of a load, and the places of its photos."""
+    source, image = job.source, job.recipe.image
+    with (
+        Ledger(job.report, source.fault_folder, source.stem) as ledger,
+        closing(UrlMemory(photo_memory_path())) as memory,
+        Photos(
+            [source.folder, *source.photos],
+            allow_private=source.allow_private,
+            per_host=image.fetch_per_host if image else PER_HOST,
+            memory=memory,
+        ) as photos,
+    ):
+        yield ledger, photos
 
 
 def checked(
@@ -80,7 +87,7 @@ def checked(
             ledger.reject(fault)
 
 
-def _made(batches: Iterable[Batch], job: "Job", target: "Target") -> Iterator[list[bulk.Outgoing]]:
+def made(batches: Iterable[Batch], job: "Job", target: "Target") -> Iterator[list[bulk.Outgoing]]:
     """Encode batches and turn them into documents."""
     report = job.report
     for batch in batches:

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 from esmm.errors import LoadFailed
 from esmm.ingest import bulk, catalogue
-from esmm.ingest.batches import BATCH, Batch, Preparer, encode, outgoing
-from esmm.ingest.fill import Sample, checked, note
+from esmm.ingest.batches import BATCH, Batch, Preparer
+from esmm.ingest.fill import Sample, checked, made, note, opened
 from esmm.ingest.fingerprints import Comparison
 from esmm.ingest.lock import alone
-from esmm.ingest.report import Ledger
 from esmm.ingest.stages import gathered
 from esmm.ingest.tail import Pipe, Tail
 from esmm.ingest.target import in_use
-from esmm.photos import Photos
 
 if TYPE_CHECKING:
     from esmm.ingest.job import Job
@@ -50,18 +48,16 @@ def follow(job: "Job", *, delay: float, stop: Event) -> "LoadReport":
 
 
 def _go_on(job: "Job", target: "Target", lock: "Lock", *, delay: float, stop: Event) -> None:
-    source = job.source
-    with (
-        Ledger(job.report, source.fault_folder, source.stem) as ledger,
-        Photos([source.folder, *source.photos], allow_private=source.allow_private) as photos,
-    ):
+    with opened(job) as (ledger, photos):
         records = checked(_lines(job, stop), job.recipe, ledger)
         comparison = Comparison(job, target, photos)
         preparer = Preparer(job.encoders, photos, job.cache, ledger)
         with closing(gathered(records, size=BATCH, delay=delay)) as chunks:
             try:
-                for batch in preparer.prepared(comparison.compared(_distinct(chunks, job, target))):
-                    _store(batch, job, target, ledger)
+                batches = preparer.prepared(comparison.compared(_distinct(chunks, job, target)))
+                for documents in made(batches, job, target):
+                    refused = bulk.send(job.server.client, target.name, documents)
+                    note(documents, refused, job, ledger, Sample(0))
                     lock.check()
                     job.on_progress(job.report)
             finally:
@@ -86,10 +82,3 @@ def _distinct(chunks: "Iterable[list[Record]]", job: "Job", target: "Target") ->
             first = {record.id: number for number, record in reversed(rest.items())}
             bulk.patient()(job.server.client.indices.refresh, index=target.name)
             yield Batch([rest.pop(number) for number in sorted(first.values())])
-
-
-def _store(batch: Batch, job: "Job", target: "Target", ledger: Ledger) -> None:
-    encode(batch, job.encoders, job.cache, job.report)
-    documents = outgoing(batch, job.vector_fields, packed=job.server.can.packed_vectors, shape=target.shape)
-    refused = bulk.send(job.server.client, target.name, documents)
-    note(batch, documents, refused, ledger, Sample(0))
