@@ -6,6 +6,7 @@ load (``esmm/ingest``) with an index at both ends.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache as once
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
@@ -41,7 +42,7 @@ def enrich(job: "Job", cache: "VectorCache") -> EnrichReport:
     """
     found = target.find(job.client, job.recipe.index.name)
     lacking = target.additions(found, job.recipe, job.infos)
-    saturation = measured(job.client, found.index, job.recipe)
+    saturation = _measured(job.client, found.index, job.recipe)
     report = EnrichReport(index=found.index, alias=found.name)
 
     @once
@@ -62,7 +63,7 @@ def enrich(job: "Job", cache: "VectorCache") -> EnrichReport:
     return report
 
 
-def measured(client: "Elasticsearch", index: str, recipe: "Recipe") -> float | None:
+def _measured(client: "Elasticsearch", index: str, recipe: "Recipe") -> float | None:
     """Return the saturation constant of the recipe's keyword query. Raises IndexFault if it does not run there."""
     try:
         return measure_saturation(client, index, recipe)
@@ -73,54 +74,52 @@ def measured(client: "Elasticsearch", index: str, recipe: "Recipe") -> float | N
         ) from None
 
 
+@dataclass(frozen=True)
 class _Work:
     """Turns hits into updates; ``ready`` gives the mapping its fields, before the first vectors come."""
 
-    def __init__(
-        self,
-        job: "Job",
-        preparer: Preparer,
-        cache: "VectorCache",
-        ledger: "Ledger",
-        report: EnrichReport,
-        ready: Callable[[], None],
-    ) -> None:
-        self._job, self._reader, self._preparer, self._cache = job, job.reader, preparer, cache
-        self._ledger, self._report, self._ready = ledger, report, ready
+    job: "Job"
+    preparer: Preparer
+    cache: "VectorCache"
+    ledger: "Ledger"
+    report: EnrichReport
+    ready: Callable[[], None]
 
     def updates(self, hits: Iterable[dict[str, Any]]) -> Iterator[list[bulk.Outgoing]]:
         """Yield the updates of those documents that need one, in batches."""
         for batch in ahead(self._batches(self._needing(hits))):
-            encode(batch, self._job.encoders, self._cache, self._report)
-            self._ready()
+            encode(batch, self.job.encoders, self.cache, self.report)
+            self.ready()
             yield list(self._changes(batch))
 
     def _needing(self, hits: Iterable[dict[str, Any]]) -> Iterator[Document]:
+        reader = self.job.reader
         for hit in hits:
             try:
-                document = self._reader.document(hit)
+                document = reader.document(hit)
             except BadRecord as error:
-                self._ledger.product(hit["_id"], str(error))
+                self.ledger.product(hit["_id"], str(error))
                 continue
-            state = self._reader.state(document)
+            state = reader.state(document)
             if state == State.CURRENT:
-                self._report.unchanged += 1
+                self.report.unchanged += 1
             elif state == State.EMPTY:
-                self._report.empty += 1
+                self.report.empty += 1
             else:
                 yield document
 
     def _batches(self, documents: Iterator[Document]) -> Iterator[Batch]:
-        while part := list(islice(documents, self._job.batch)):
-            yield from self._preparer.prepared(chunked(part))
+        while part := list(islice(documents, self.job.batch)):
+            yield from self.preparer.prepared(chunked(part))
 
     def _changes(self, batch: Batch) -> Iterator[bulk.Outgoing]:
-        for number, (record, vectors) in enumerate(stored(batch, self._reader.fields)):
+        reader = self.job.reader
+        for number, (record, vectors) in enumerate(stored(batch, reader.fields)):
             document = cast(Document, record)  # what went into the batch
-            fingerprint = self._reader.fingerprint(document, _used(batch, number))
-            held = [self._reader.fields[clause] for clause in document.held]
+            fingerprint = reader.fingerprint(document, _used(batch, number))
+            held = [reader.fields[clause] for clause in document.held]
             if fingerprint == document.fingerprint and set(held) == set(vectors):
-                self._report.unchanged += 1  # a photo that could not be used, and still cannot
+                self.report.unchanged += 1  # a photo that could not be used, and still cannot
                 continue
             gone: dict[str, Any] = dict.fromkeys(held)  # stays empty where the text or photo is no more
             change = {**gone, **vectors, _TOP: {_LEAF: fingerprint}}

@@ -393,23 +393,32 @@ def test_every_document_is_read_once(run: Run, client: Elasticsearch, alias: str
     assert (report.read, report.stored) == (700, 700)
 
 
-def test_a_point_in_time_that_is_lost(
-    run: Run, client: Elasticsearch, alias: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(client, alias, shop.products(900))
-    pages = iter(range(1000))
-    search = Scan._search
+@pytest.fixture
+def forgetful(client: Elasticsearch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server forgets the point in time once, before the fifth page, as after ten minutes."""
+    search, pages = Scan._search, iter(range(1000))
 
-    def forgetful(scan: Scan, body: Json) -> Any:
+    def forgetting(scan: Scan, body: Json) -> Any:
         if next(pages) == 4:
-            client.close_point_in_time(id=body["pit"]["id"])  # as after ten minutes
+            client.close_point_in_time(id=body["pit"]["id"])
         return search(scan, body)
 
-    monkeypatch.setattr(Scan, "_search", forgetful)
+    monkeypatch.setattr(Scan, "_search", forgetting)
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_a_point_in_time_that_is_lost(run: Run, client: Elasticsearch, alias: str) -> None:
+    fill(client, alias, shop.products(900))
     report = run()
-    assert report.pits_lost == 1
+    assert (report.pits_lost, report.conflicts) == (1, 0)
     assert having(client, alias, "text_vector") == 900
-    assert report.conflicts == 0
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_a_count_begins_again_with_its_point_in_time(client: Elasticsearch, alias: str, job: Job) -> None:
+    fill(client, alias, shop.products(900))
+    looked = survey(job)
+    assert (looked.read, looked.states["lacking"]) == (900, 900)
 
 
 def test_a_point_in_time_that_is_lost_at_once(client: Elasticsearch, filled: str, job: Job, server_url: str) -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import tiny_recipe
 
 from esmm.encoders import EncoderInfo, load_encoders
 from esmm.enrich.documents import Reader, State, bare, readable, vector_names
@@ -14,6 +13,7 @@ from esmm.enrich.report import EnrichReport, Survey
 from esmm.enrich.scan import _in_turn
 from esmm.enrich.update import paced, update
 from esmm.ingest.records import BadRecord
+from tests.conftest import tiny_recipe
 
 RECIPE = tiny_recipe()
 INFOS = {clause: encoder.info for clause, encoder in load_encoders(RECIPE)[0].items()}
