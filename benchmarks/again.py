@@ -17,7 +17,7 @@ from esmm.ingest.load import Server, Source, load
 from esmm.ingest.vectors import VectorCache
 from esmm.recipe import parse
 
-PRODUCTS, ROUNDS = 4096, 5
+PRODUCTS, ROUNDS = 2048, 5
 
 
 def measure(data: DataSet, cluster: Cluster, folder: Path) -> list[str]:

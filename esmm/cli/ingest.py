@@ -106,6 +106,7 @@ def run(
     from esmm.ingest.load import load
     from esmm.ingest.vectors import open_cache
 
+    wishes = wishes or Wishes()
     encoders, missing = _encoders(recipe, device, quiet=quiet)
     with (
         _told_on_interrupt(recipe.index.name),
@@ -114,19 +115,11 @@ def run(
         load_progress(estimate(source.catalogue), quiet=quiet) as progress,
     ):
         there = Server(server.client, server.can)
-        if wishes and wishes.follow is not None:
+        if wishes.follow is None:
+            report = load(source, recipe, there, encoders=encoders, cache=cache, on_progress=progress, wishes=wishes)
+        else:
             with _stopping(quiet=quiet) as stop:
                 report = follow(Job(source, recipe, there, encoders, cache, progress), delay=wishes.follow, stop=stop)
-        else:
-            report = load(
-                source,
-                recipe,
-                there,
-                encoders=encoders,
-                cache=cache,
-                on_progress=progress,
-                wishes=wishes or Wishes(),
-            )
     report.without_encoder = missing
     return report
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from esmm.errors import LoadFailed
+from esmm.errors import LoadFailed, Locked
 from esmm.ingest import bulk, index
 from esmm.ingest.catalogue import read
 from esmm.ingest.fill import checked, fill
@@ -75,12 +75,12 @@ def _into_new(job: Job, target: Target, lock: "Lock", seen: SeenIds) -> None:
     try:
         sample = fill(job, target, lock, seen)
         _check_any(report)
-        if target.begun:  # the catalogue may have lost products since the load that was killed
-            client.indices.refresh(index=target.name)
-            report.deleted = delete_unseen(client, target.name, seen)
+        if target.begun and _held(job, target) > report.stored:  # the catalogue lost products since that load
+            delete_unseen(client, target.name, seen)
         bulk.patient()(_verify, job, target, sample)
     except BaseException as error:
-        if isinstance(error, LoadFailed) or not (target.begun or report.stored):
+        empty = not (target.begun or report.stored or isinstance(error, Locked))
+        if empty or isinstance(error, LoadFailed):
             index.drop(client, target.name)
         raise
     report.dropped = bulk.patient()(index.swap, client, target.known, target.name)
@@ -90,7 +90,7 @@ def _into_new(job: Job, target: Target, lock: "Lock", seen: SeenIds) -> None:
 def _in_place(job: Job, target: Target, lock: "Lock", seen: SeenIds, wishes: Wishes) -> None:
     """Bring the version in use up to date."""
     client, report = job.server.client, job.report
-    before = bulk.patient()(client.count, index=target.name)["count"]
+    before = _held(job, target)
     sample = fill(job, target, lock, seen)
     _check_any(report)
     report.missing = max(0, before - report.found)
@@ -98,6 +98,12 @@ def _in_place(job: Job, target: Target, lock: "Lock", seen: SeenIds, wishes: Wis
         check_deletes(report, before, wishes.max_deletes)
         report.deleted, report.missing = delete_unseen(client, target.name, seen), 0
     bulk.patient()(_settle, job, target, sample)
+
+
+def _held(job: Job, target: Target) -> int:
+    """Return how many products a version holds."""
+    bulk.patient()(job.server.client.indices.refresh, index=target.name)
+    return int(bulk.patient()(job.server.client.count, index=target.name)["count"])
 
 
 def _check_any(report: LoadReport) -> None:
