@@ -21,6 +21,7 @@ from esmm.cli.fusion import fusion
 from esmm.cli.ingest import ingest
 from esmm.cli.init import init
 from esmm.cli.node import down, status, up
+from esmm.cli.parts import parts
 from esmm.cli.rollback import rollback
 from esmm.cli.search import search
 from esmm.cli.template import template
@@ -54,7 +55,7 @@ _loading, _searching = (
     (init, ingest, enrich, align, compress, demo, doctor, rollback),
     (search, upgrade, calibrate, embed),
 )
-for _command in (*_loading, *_searching, clicks, tune, evaluate, fusion, console, template, up, down, status):
+for _command in (*_loading, parts, *_searching, clicks, tune, evaluate, fusion, console, template, up, down, status):
     cli.add_command(_command)
 
 

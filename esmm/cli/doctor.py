@@ -63,6 +63,7 @@ def _examine(recipe_path: str, device: str, flags: dict[str, Any]) -> Iterator[F
         yield from _encoders(recipe, device)
     if recipe and (server := found.get("server")):
         yield from _step("index", lambda: _index(recipe, server), iter)
+        yield from _step("parts", lambda: _parts(recipe, server), iter)
 
 
 def _step(what: str, look: Callable[[], Any], rows: Callable[[Any], Iterator[Finding]]) -> Iterator[Finding]:
@@ -140,6 +141,18 @@ def _index(recipe: "Recipe", server: "Cluster") -> list[Finding]:
             entry = meta["clauses"].get(clause)
             rows.append(_vectors(server, name, clause, entry, count=count, again=again))
     return rows
+
+
+def _parts(recipe: "Recipe", server: "Cluster") -> Iterator[Finding]:
+    """Tell of a run of parts that is not whole."""
+    from esmm.cluster import named_errors
+    from esmm.ingest.run import find_run, missing
+
+    with named_errors(server.where):
+        run = find_run(server.client, recipe.index.name)
+        if run and not run.is_whole:
+            found = f"run {run.name} fills {run.index}: {missing(run, run.parts(server.client))}"
+            yield Finding("parts", False, found, "run the parts that are missing, or give it up: esmm parts --drop")
 
 
 def _mapping(server: "Cluster", name: str, recipe: "Recipe") -> Finding:

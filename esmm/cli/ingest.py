@@ -21,6 +21,7 @@ from esmm.cli.common import (
     say,
     write_out,
 )
+from esmm.cli.parts import part_of_flags, part_options
 from esmm.cli.summary import summary
 from esmm.cli.wishes import wish_options, wishes_of
 from esmm.server import find_server
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @click.option("--photos", multiple=True, help="A folder or zip file of photos; may be given several times.")
 @click.option("--allow-private", is_flag=True, help="Fetch photos from private network addresses too.")
 @wish_options
+@part_options
 @click.option("--dry-run", is_flag=True, help="Check every line; encode and store nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print faults only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -65,15 +67,18 @@ def ingest(
 
     Exit codes: 0 all stored, 3 some lines rejected (written to *.rejected.jsonl), 1 ended early.
     """
+    from dataclasses import replace
+
     from esmm.ingest.catalogue import head
     from esmm.ingest.fit import LOOKED_AT, check_fit
     from esmm.ingest.load import check
 
+    part = part_of_flags(flags)
     wishes = wishes_of(flags)
     recipe = _recipe(recipe_path, catalogue, quiet=quiet)
     if catalogue != "-" and wishes.follow is None:
         check_fit(recipe, head(catalogue, LOOKED_AT))
-    source = _source(catalogue, recipe, photos, allow_private=allow_private)
+    source = replace(_source(catalogue, recipe, photos, allow_private=allow_private), part=part)
     if dry_run:
         report = check(source, recipe)
     else:
@@ -112,7 +117,7 @@ def run(
         _told_on_interrupt(recipe.index.name),
         named_errors(server.where),
         open_cache(say) as cache,
-        load_progress(estimate(source.catalogue), quiet=quiet) as progress,
+        load_progress(None if source.part else estimate(source.catalogue), quiet=quiet) as progress,
     ):
         there = Server(server.client, server.can)
         if wishes.follow is None:

@@ -3,12 +3,16 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from esmm.ingest.parts import told
+
 if TYPE_CHECKING:
     from esmm.ingest.report import LoadReport
 
 
 def summary(report: "LoadReport", *, dry_run: bool = False) -> str:
     """Say what a load did, so that the numbers add up."""
+    if report.was_whole:
+        return f"{report.part} is stored, and {report.index} was whole before: nothing to do"
     lines = [f"{report.read:,} lines read: {_stored(report, dry_run=dry_run)}, {report.rejected:,} rejected"]
     for clause, count in report.encoded.items():
         if count + report.cached[clause]:
@@ -36,7 +40,10 @@ def _stored(report: "LoadReport", *, dry_run: bool) -> str:
 
 def _outcome(report: "LoadReport") -> Iterator[str]:
     took = f"after {report.seconds:.1f} s ({report.stored / report.seconds:,.0f} products/s)"
-    if report.in_place:
+    if report.open_parts:
+        yield f"{report.part} is stored in {report.index} {took}"
+        yield f"the alias moves with the last part; missing: {told(report.open_parts)}"
+    elif report.in_place:
         yield f"{report.index} is up to date {took}"
     else:
         kept = f"; {report.previous} is kept for esmm rollback" if report.previous else ""

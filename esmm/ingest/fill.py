@@ -7,12 +7,12 @@ at most a few batches to the next, so memory stays bounded.
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from esmm.ingest import bulk
 from esmm.ingest.batches import Batch, Preparer, chunked, encode, outgoing
-from esmm.ingest.catalogue import Line, Rejected, read
 from esmm.ingest.fingerprints import Comparison
+from esmm.ingest.lines import Line, Rejected
 from esmm.ingest.records import BadRecord, Record, record_of
 from esmm.ingest.report import Ledger
 from esmm.ingest.stages import ahead
@@ -21,7 +21,6 @@ from esmm.photos import PER_HOST, Photos, UrlMemory
 
 if TYPE_CHECKING:
     from esmm.ingest.job import Job
-    from esmm.ingest.lock import Lock
     from esmm.ingest.seen import SeenIds
     from esmm.ingest.target import Target
     from esmm.recipe import Recipe
@@ -29,20 +28,27 @@ if TYPE_CHECKING:
 _SAMPLE = 20
 
 
-def fill(job: "Job", target: "Target", lock: "Lock", seen: "SeenIds") -> list[Record]:
+class Claim(Protocol):
+    """The right to write, which may be lost on the way."""
+
+    def check(self) -> None:
+        """Raise Locked once it is lost."""
+
+
+def fill(job: "Job", target: "Target", claim: "Claim", seen: "SeenIds") -> list[Record]:
     """Read, encode and send everything that the target does not hold yet; return a sample of what was stored.
 
-    ``seen`` takes in every id of the catalogue. Raises Locked once the lock is lost.
+    ``seen`` takes in every id of the catalogue. Raises Locked once the claim is lost.
     """
     sample = Sample(_SAMPLE)
     with opened(job) as (ledger, photos):
-        records = checked(read(job.source.catalogue, stdin=job.source.stdin), job.recipe, ledger, seen)
+        records = checked(job.source.lines(job.recipe.index.id), job.recipe, ledger, seen)
         batches = chunked(records)
         if target.begun:
             batches = Comparison(job, target, photos).compared(batches)
         batches = ahead(Preparer(job.encoders, photos, job.cache, ledger).prepared(batches), halt=photos.close)
         for sent, refused in bulk.sent(made(batches, job, target), job.server.client, target.name):
-            lock.check()
+            claim.check()
             note(sent, refused, job, ledger, sample)
             job.on_progress(job.report)
     return sample.records

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from esmm.ingest.catalogue import read
 from esmm.ingest.report import LoadReport
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from esmm.cluster import Capabilities
     from esmm.encoders import Encoder
+    from esmm.ingest.lines import Items
+    from esmm.ingest.parts import Part
     from esmm.ingest.vectors import VectorCache
     from esmm.recipe import Recipe
 
@@ -27,12 +30,18 @@ class Server:
 
 @dataclass(frozen=True)
 class Source:
-    """The catalogue, and where its photos and its lists of faults lie."""
+    """The catalogue, or one part of it, and where its photos and its lists of faults lie."""
 
     catalogue: str
     photos: tuple[Path, ...] = ()
     stdin: BinaryIO | None = None
     allow_private: bool = False
+    part: "Part | None" = None
+
+    def lines(self, id_field: str) -> "Items":
+        """Yield the lines of the catalogue, or of this part. Raises CatalogueError."""
+        found = read(self.catalogue, stdin=self.stdin)
+        return self.part.own(found, id_field) if self.part else found
 
     @property
     def folder(self) -> Path:
@@ -46,8 +55,9 @@ class Source:
 
     @property
     def stem(self) -> str:
-        """The catalogue's name without its endings."""
-        return "stdin" if self.catalogue == "-" else Path(self.catalogue).name.split(".")[0]
+        """The catalogue's name without its endings, and the part."""
+        name = "stdin" if self.catalogue == "-" else Path(self.catalogue).name.split(".")[0]
+        return f"{name}.part-{self.part.number}-of-{self.part.of}" if self.part else name
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from esmm.errors import LoadFailed, Locked
 from esmm.ingest import bulk, index
-from esmm.ingest.catalogue import read
 from esmm.ingest.fill import checked, fill
 from esmm.ingest.job import Job, Server, Source, Wishes
+from esmm.ingest.load_part import load_part
 from esmm.ingest.lock import alone
+from esmm.ingest.publish import publish, verify
 from esmm.ingest.report import Ledger, LoadReport
+from esmm.ingest.run import refuse_during_run
 from esmm.ingest.seen import SeenIds
 from esmm.ingest.sync import check_deletes, delete_unseen
 from esmm.ingest.target import Target, choose
@@ -41,14 +43,18 @@ def load(
     """Load a catalogue into the index behind the recipe's alias.
 
     Where the version in use has the shape that recipe and encoders give, only what changed is written, in place. Else
-    a new version is filled, and the alias moves to it once it is whole. Whatever ends the load early, the same load
+    a new version is filled, and the alias moves to it once it is whole. One part of a catalogue always goes into a new
+    version, which its run fills together. Whatever ends the load early, the same load
     goes on where this one stopped: an unfinished version stays, and the vectors made so far are in the cache.
     Raises CatalogueError, ClusterError, of that Locked where another load is under way, or LoadFailed.
     """
     job = Job(source, recipe, server, encoders, cache, on_progress)
     report = job.report
     report.alias = recipe.index.name
+    if source.part:
+        return load_part(job, source.part)
     with alone(server.client, report.alias, doing="esmm ingest") as lock, SeenIds() as seen:
+        refuse_during_run(server.client, report.alias)
         target = bulk.patient()(choose, job, new_version=wishes.new_version)
         report.index, report.in_place = target.name, target.in_place
         if target.in_place:
@@ -64,7 +70,7 @@ def check(source: Source, recipe: "Recipe") -> LoadReport:
     """Read and check every line as :func:`load` would, and store nothing. Raises CatalogueError."""
     report = LoadReport(alias=recipe.index.name)
     with Ledger(report, source.fault_folder, source.stem) as ledger, SeenIds() as seen:
-        for _ in checked(read(source.catalogue, stdin=source.stdin), recipe, ledger, seen):
+        for _ in checked(source.lines(recipe.index.id), recipe, ledger, seen):
             report.new += 1
     return report
 
@@ -77,14 +83,13 @@ def _into_new(job: Job, target: Target, lock: "Lock", seen: SeenIds) -> None:
         _check_any(report)
         if target.begun and _held(job, target) > report.stored:  # the catalogue lost products since that load
             delete_unseen(client, target.name, seen)
-        bulk.patient()(_verify, job, target, sample)
+        verify(job, target.name, expected={"": report.stored, **report.vectors}, sample=sample)
     except BaseException as error:
         empty = not (target.begun or report.stored or isinstance(error, Locked))
         if empty or isinstance(error, LoadFailed):
             index.drop(client, target.name)
         raise
-    report.dropped = bulk.patient()(index.swap, client, target.known, target.name)
-    bulk.patient()(index.mark_ready, client, target.name)
+    publish(job, target.known, target.name)
 
 
 def _in_place(job: Job, target: Target, lock: "Lock", seen: SeenIds, wishes: Wishes) -> None:
@@ -110,13 +115,6 @@ def _check_any(report: LoadReport) -> None:
     if not report.stored:
         first = report.reasons[0] if report.reasons else "it holds none"
         raise LoadFailed(f"no product could be stored: {first}", "mend the catalogue or the recipe, then load again")
-
-
-def _verify(job: Job, target: Target, sample: "list[Record]") -> None:
-    client, report = job.server.client, job.report
-    index.verify(client, target.name, expected={"": report.stored, **report.vectors}, sample=sample)
-    report.saturation = measure_saturation(client, target.name, job.recipe)
-    index.serve(client, job.recipe, target.name, saturation=report.saturation)
 
 
 def _settle(job: Job, target: Target, sample: "list[Record]") -> None:

@@ -58,10 +58,14 @@ class LoadReport(Counts):
 
     ``found`` counts the products of the catalogue that the index held before, ``missing`` those of the index that the
     catalogue lacks, ``deleted`` those that were deleted for it. ``vectors`` counts what was written, by field.
-    ``dropped`` names older versions of the index that were deleted.
+    ``dropped`` names older versions of the index that were deleted. ``part`` names the part of a run that this was,
+    ``open_parts`` those that are not stored yet; ``was_whole``: the run had ended before, so nothing was done.
     """
 
     in_place: bool = False
+    part: str = ""
+    open_parts: list[int] = field(default_factory=list)
+    was_whole: bool = False
     previous: str | None = None
     new: int = 0
     changed: int = 0

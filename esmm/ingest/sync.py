@@ -9,6 +9,7 @@ from esmm.ingest.bulk import patient
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
+    from esmm.ingest.parts import Part
     from esmm.ingest.report import LoadReport
     from esmm.ingest.seen import SeenIds
 
@@ -31,11 +32,11 @@ def check_deletes(report: "LoadReport", held: int, limit: float) -> None:
         )
 
 
-def delete_unseen(client: "Elasticsearch", index: str, seen: "SeenIds") -> int:
-    """Delete the products whose ids were not seen; return how many."""
+def delete_unseen(client: "Elasticsearch", index: str, seen: "SeenIds", *, part: "Part | None" = None) -> int:
+    """Delete the products whose ids were not seen, of one part or of all; return how many."""
     deleted = 0
     for ids in _ids(client, index):
-        gone = seen.unknown(ids)
+        gone = [identity for identity in seen.unknown(ids) if part is None or part.takes(identity)]
         if gone:
             lines = [{"delete": {"_id": identity}} for identity in gone]
             answer = patient()(client.bulk, index=index, operations=lines, filter_path="items.*.result")

@@ -41,10 +41,10 @@ def choose(job: "Job", *, new_version: bool) -> Target:
     """Choose the version to fill, and create it where it is a new one; drop unfinished versions of another shape."""
     client = job.server.client
     if not new_version and (target := in_use(job)):
-        return replace(target, known=_without_unfinished(client, target.known, kept=target.name))
+        return replace(target, known=unfinished_dropped(client, target.known, kept=target.name))
     target = _wanted(job)
     left = _unfinished(client, target.known, target.shape)
-    known = _without_unfinished(client, target.known, kept=left or "")
+    known = unfinished_dropped(client, target.known, kept=left or "")
     if left:
         client.indices.refresh(index=left)
         return replace(target, name=left, known=known, begun=True)
@@ -71,7 +71,7 @@ def _unfinished(client: "Elasticsearch", known: index.Versions, shape: str) -> s
     return next((name for name in others if wanted.items() <= meta_of(client, name).items()), None)
 
 
-def _without_unfinished(client: "Elasticsearch", known: index.Versions, *, kept: str) -> index.Versions:
+def unfinished_dropped(client: "Elasticsearch", known: index.Versions, *, kept: str = "") -> index.Versions:
     """Delete what killed loads left behind, so that its number is free again; return the versions that are left."""
     stays = (known.current, kept)
     left = [n for n in known.all if n in stays or meta_of(client, n).get("state") != LOADING]
