@@ -1,6 +1,6 @@
-"""Fill what the README takes from elsewhere, between its markers: results, and the table of a body's keys.
+"""Fill what README and docs/ take from elsewhere, between their markers: results, and the table of a body's keys.
 
-A test checks that it is up to date.
+A test checks that they are up to date.
 """
 
 import re
@@ -11,11 +11,12 @@ from esmm.query.body import RULES
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+PAGES = (README, HERE.parent / "docs" / "scale.md")
 _FATES = {"boost": "kept by the strategy boost, chosen by itself"}
 
 
 def filled(text: str) -> str:
-    """Return the README with each part between its markers made anew."""
+    """Return a page with each part between its markers made anew."""
     return _between("results", _between("keys", text))
 
 
@@ -36,8 +37,9 @@ def _keys() -> str:
 
 
 def main() -> None:
-    """Fill the README in place."""
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    """Fill the pages in place."""
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -59,11 +59,10 @@ def parts(recipe_path: str, drop: bool, **flags: Any) -> None:
     server = open_cluster(find_server(**flags))
     with named_errors(server.where):
         run = find_run(server.client, recipe.index.name)
-        if run is None or (drop and run.is_whole):
+        if run is None or (drop and (run.is_whole or not give_up(server.client, run))):
             click.echo(f"no run of parts fills {recipe.index.name}")
             return
         if drop:
-            give_up(server.client, run)
             click.echo(f"run {run.name} is given up; {run.index} is deleted")
             return
         there = run.parts(server.client)

@@ -58,13 +58,20 @@ def load_part(job: "Job", part: "Part") -> "LoadReport":
     return report
 
 
-def give_up(client: "Elasticsearch", run: Run) -> None:
-    """Delete what the parts of a run have stored. Raises Locked while one of them is at work."""
+def give_up(client: "Elasticsearch", run: Run) -> bool:
+    """Delete what the parts of a run have stored; return False, and keep it, where the alias points to it already.
+
+    Raises Locked while one of the parts is at work.
+    """
     with alone(client, run.alias, doing="esmm parts --drop"):
         if busy := [number for number, part in run.parts(client).items() if is_alive(part)]:
             raise Locked(f"run {run.name} is under way; parts at work: {told(busy)}", "stop them first")
+        if index.versions(client, run.alias).current == run.index:  # the last part was killed after this step
+            run.end(client)
+            return False
         forget_run(client, run.alias)
         index.drop(client, run.index)
+        return True
 
 
 def _joined(job: "Job", part: "Part") -> Run:
@@ -156,9 +163,9 @@ def _check_nothing_new(run: Run, part: "Part", known: str, mark: str) -> None:
 
 def _mark(source: "Source") -> str:
     """Return what tells a catalogue from another: a digest of its size, its start and its end; "" for a stream."""
-    if source.stdin:
-        return ""
     path = Path(source.catalogue)
+    if not path.is_file():
+        return ""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(_EDGE)

@@ -14,7 +14,9 @@ from shell import Esmm, State, start
 
 from esmm.cluster import Capabilities
 from esmm.errors import Locked
+from esmm.ingest import load_part
 from esmm.ingest import run as runs
+from esmm.ingest.lock import alone
 from esmm.ingest.parts import Part
 from esmm.ingest.run import Run, Share, begin_run, run_index
 
@@ -132,6 +134,23 @@ def test_what_does_not_belong_to_the_run_is_refused(esmm: Esmm, many: Path, stat
     assert f"run monday fills {alias}-v0001" in " ".join(esmm("doctor").out.split())
 
 
+def test_a_part_waits_for_the_lock_and_then_says_who_has_it(
+    esmm: Esmm, many: Path, state: State, client: Elasticsearch, alias: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_part, "PATIENCE", 1.0)
+    with alone(client, alias, doing="esmm rollback"):
+        esmm(*part(1)).fatal(f"{alias} is being changed by esmm rollback", "wait until it ends")
+    assert state() == {}
+
+
+def test_a_catalogue_that_is_streamed(program: Esmm, many: Path, state: State) -> None:
+    body = (many / "catalog.jsonl").read_bytes()
+    for number in (1, 2):
+        done = program("ingest", "-", "--part", f"{number}/2", "--run", "monday", stdin=body)
+        assert done.code == 0, done
+    assert state() == {"-v0001*": COUNT}
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
@@ -175,8 +194,11 @@ def test_the_last_part_killed_after_the_alias_moved(
 ) -> None:
     assert esmm("ingest", "catalog.jsonl").code == 0
     assert [esmm(*part(number, 2)).code for number in (1, 2)] == [0, 0]
-    found = client.get(index=run_index(alias), id="run")["_source"]
-    client.index(index=run_index(alias), id="run", document=found | {"state": "loading"})
+    found = client.get(index=run_index(alias), id="run")["_source"] | {"state": "loading"}
+    client.index(index=run_index(alias), id="run", document=found)
+    assert esmm("parts", "--drop").out == f"no run of parts fills {alias}\n", "what is searched is never dropped"
+    assert state() == {"-v0001": COUNT, "-v0002*": COUNT}
+    client.index(index=run_index(alias), id="run", document=found)
     assert esmm("parts").out.endswith("all 2 parts are stored but the alias has not moved: run any of them again\n")
     assert esmm(*part(2, 2)).code == 0
     assert state() == {"-v0001": COUNT, "-v0002*": COUNT}

@@ -1,8 +1,13 @@
-"""The README's figures are those in benchmarks/results, word for word."""
+"""The figures of README and docs/ are those in benchmarks/results, word for word."""
 
-from benchmarks.readme import README, filled
+from pathlib import Path
+
+import pytest
+
+from benchmarks.readme import PAGES, filled
 
 
-def test_figures_of_the_readme_are_the_results() -> None:
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_figures_are_the_results(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
     assert filled(text) == text, "run: python -m benchmarks.readme"
