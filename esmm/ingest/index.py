@@ -5,6 +5,7 @@ only to a version that is whole, and the version before it is kept.
 """
 
 import re
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,15 +60,44 @@ def versions(client: "Elasticsearch", alias: str) -> Versions:
     return Versions(alias, tuple(mine), holders[0] if holders else None)
 
 
+def writer(name: str) -> str:
+    """Return a new alias by which one load alone writes into its version.
+
+    What a killed load still had on its way may arrive when the next one fills a version of the same name.
+    """
+    return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
 def create(
-    client: "Elasticsearch", recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]", *, name: str, can: "Capabilities"
+    client: "Elasticsearch",
+    recipe: "Recipe",
+    encoders: "Mapping[str, EncoderInfo]",
+    *,
+    name: str,
+    alias: str,
+    can: "Capabilities",
 ) -> None:
-    """Create one version of the index, with its ingest pipeline where the server can run one."""
+    """Create one version of the index, with its ingest pipeline where the server can run one, behind ``alias``.
+
+    A second try after a lost answer finds it made, and is content.
+    """
+    from elasticsearch import BadRequestError
+
     body = index_body(recipe, encoders)
     if can.pipelines and encoders:
         client.ingest.put_pipeline(id=f"esmm-{name}", **_pipeline(recipe, encoders))
         body["settings"]["default_pipeline"] = f"esmm-{name}"
-    client.indices.create(index=name, **body)
+    try:
+        client.indices.create(index=name, aliases={alias: {}}, **body)
+    except BadRequestError as error:
+        there = error.error == "resource_already_exists_exception"
+        if not there or not client.indices.exists_alias(index=name, name=alias):
+            raise
+
+
+def shut(client: "Elasticsearch", name: str, alias: str) -> None:
+    """Take away the alias by which a load wrote: what is late comes too late."""
+    client.options(ignore_status=404).indices.delete_alias(index=name, name=alias)
 
 
 def index_body(recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]") -> dict[str, Any]:

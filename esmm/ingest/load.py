@@ -7,9 +7,7 @@ at most a few batches to the next, so memory stays bounded.
 import os
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,6 +17,7 @@ from esmm.index_meta import LOADING, meta_of
 from esmm.ingest import bulk, index
 from esmm.ingest.batches import Preparer, encode, outgoing
 from esmm.ingest.catalogue import Line, Rejected, read
+from esmm.ingest.patience import patient
 from esmm.ingest.records import BadRecord, Record, record_of
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.stages import ahead
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from esmm.encoders import Encoder
     from esmm.recipe import Recipe
 
-_SENDERS = 2
 _SAMPLE = 20
 
 
@@ -84,17 +82,20 @@ def load(
     Whatever ends the load early leaves the alias where it was and drops the unfinished version; the vectors made so
     far stay in the cache. Raises CatalogueError, ClusterError or LoadFailed.
     """
-    known = _without_unfinished(server.client, index.versions(server.client, recipe.index.name))
+    known = patient()(_without_unfinished, server.client, recipe.index.name)
+    writer = index.writer(known.next)
     report = LoadReport(index=known.next, alias=known.alias, previous=known.current)
     infos = {clause: encoder.info for clause, encoder in encoders.items()}
-    index.create(server.client, recipe, infos, name=known.next, can=server.can)
+    patient()(index.create, server.client, recipe, infos, name=known.next, alias=writer, can=server.can)
+    sender = bulk.Sender(server.client, writer, packed=server.can.packed_vectors)
     try:
-        sample = _fill(source, recipe, server, encoders=encoders, cache=cache, report=report, on_progress=on_progress)
-        bulk.patient()(_check, server.client, recipe, report, sample)
+        sample = _fill(source, recipe, sender, encoders=encoders, cache=cache, report=report, on_progress=on_progress)
+        patient()(index.shut, server.client, known.next, writer)
+        patient()(_check, server.client, recipe, report, sample)
     except BaseException:
         index.drop(server.client, known.next)
         raise
-    report.deleted = bulk.patient()(index.swap, server.client, known, known.next)
+    report.deleted = patient()(index.swap, server.client, known, known.next)
     report.seconds = time.monotonic() - report.started
     return report
 
@@ -111,7 +112,7 @@ def check(source: Source, recipe: "Recipe") -> LoadReport:
 def _fill(
     source: Source,
     recipe: "Recipe",
-    server: Server,
+    sender: bulk.Sender,
     *,
     encoders: "Mapping[str, Encoder]",
     cache: VectorCache,
@@ -132,9 +133,9 @@ def _fill(
         def documents() -> Iterator[list[bulk.Outgoing]]:
             for batch in batches:
                 encode(batch, encoders, cache, report)
-                yield outgoing(batch, fields, packed=server.can.packed_vectors)
+                yield outgoing(batch, fields, packed=sender.packed)
 
-        for batch, refused in _sent(documents(), server.client, report.index):
+        for batch, refused in sender.stream(documents()):
             gone = {fault.record.id for fault in refused}
             for fault in refused:
                 ledger.reject(Rejected(fault.record.source, fault.record.number, fault.reason, fault.record.id))
@@ -164,21 +165,6 @@ def _records(
             fault = Rejected(line.source, line.number, reason, _text(line.record))
         if fault:
             ledger.reject(fault)
-
-
-def _sent(
-    batches: Iterable[list[bulk.Outgoing]], client: "Elasticsearch", name: str
-) -> Iterator[tuple[list[bulk.Outgoing], list[bulk.Refused]]]:
-    """Send batches from threads, a bounded number at a time; yield each with what was refused of it."""
-    flying: deque[tuple[list[bulk.Outgoing], Future[list[bulk.Refused]]]] = deque()
-    with ThreadPoolExecutor(_SENDERS, thread_name_prefix="esmm-bulk") as pool:
-        for batch in batches:
-            flying.append((batch, pool.submit(bulk.send, client, name, batch)))
-            while len(flying) > _SENDERS or (flying and flying[0][1].done()):
-                sent, future = flying.popleft()
-                yield sent, future.result()
-        for sent, future in flying:
-            yield sent, future.result()
 
 
 def _check(client: "Elasticsearch", recipe: "Recipe", report: LoadReport, sample: list[Record]) -> None:
@@ -216,8 +202,9 @@ class Sample:
             self.records[place] = record
 
 
-def _without_unfinished(client: "Elasticsearch", known: index.Versions) -> index.Versions:
+def _without_unfinished(client: "Elasticsearch", alias: str) -> index.Versions:
     """Delete what a killed load left behind, so that its number is free again; return the versions that are left."""
+    known = index.versions(client, alias)
     left = [n for n in known.all if n == known.current or meta_of(client, n).get("state") != LOADING]
     for name in set(known.all) - set(left):
         index.drop(client, name)
