@@ -15,8 +15,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +23,9 @@ import numpy as np
 from elasticsearch import Elasticsearch, helpers
 
 from benchmarks.common import publish, table
-from esmm import node
 from esmm.encoders.digest import DigestEncoder
-from esmm.node import process
 from tests import wire
+from tests.breakable import own_node, restart
 
 PRODUCTS, BAD, BATCH = 4000, 0.005, 256
 SHARE, LIMIT = 0.1, 100_000  # of requests that meet a fault; bytes of the largest bulk request
@@ -103,31 +100,11 @@ def catalogue(draw: random.Random, edition: int) -> Catalogue:
     return Catalogue(lines, good, bad)
 
 
-@contextmanager
-def own_node(folder: Path) -> Iterator[str]:
-    """Start a node that may be broken; stop it in the end."""
-    os.environ.setdefault("ESMM_HEAP", "512m")
-    try:
-        yield node.up(source="maven", data=folder).url
-    finally:
-        node.down(data=folder)
-
-
-def restart(folder: Path, *, by_force: bool) -> None:
-    """Stop the node in the middle of its work, by force as a crash does or kindly, and start it again."""
-    running = node.status(data=folder)
-    if running and running.pid and by_force:
-        process.stop(running.pid, process.birth(running.pid) or "", seconds=0)
-    else:
-        node.down(data=folder)
-    node.up(data=folder)
-
-
 class Soak:
     """The run: a folder to work in, a node in it, a proxy before it, and the blows that are still to fall."""
 
-    def __init__(self, folder: Path, *, plan: list[str], seconds: float, seed: int) -> None:
-        self.folder, self.plan, self.seconds = folder, plan, seconds
+    def __init__(self, folder: Path, direct: str, *, plan: list[str], seconds: float, seed: int) -> None:
+        self.folder, self.direct, self.plan, self.seconds = folder, direct, plan, seconds
         self.draw, self.tally = random.Random(seed), Tally()
         self.begun, self.blows = time.monotonic(), len(plan)
         (folder / "esmm.toml").write_text(RECIPE, encoding="utf-8")
@@ -137,10 +114,10 @@ class Soak:
         """Seconds since the beginning."""
         return time.monotonic() - self.begun
 
-    def run(self, direct: str, through: str, meter: Meter) -> None:
+    def run(self, through: str, meter: Meter) -> None:
         """Load edition after edition until the time is over and all blows have fallen."""
         edition, offered = 0, catalogue(self.draw, 0)
-        client = Elasticsearch(direct, request_timeout=60)
+        client = Elasticsearch(self.direct, request_timeout=60)
         while self.past < self.seconds or self.plan:
             (self.folder / "catalog.jsonl").write_text("\n".join(offered.lines) + "\n", encoding="utf-8")
             done = self.load(through, meter)
@@ -186,7 +163,7 @@ class Soak:
         else:
             by_force = self.draw.random() < 0.5
             self.tally.counts["by force"] += by_force
-            restart(self.folder / "node", by_force=by_force)
+            restart(self.folder / "node", self.direct, by_force=by_force)
 
     def compare(self, client: Elasticsearch, offered: Catalogue, summary: dict[str, Any]) -> None:
         """Hold the index and the list of rejected lines against what was offered."""
@@ -254,9 +231,9 @@ def main() -> None:
         with own_node(folder / "node") as direct:
             faults = wire.RandomFaults(direct, seed=args.seed, share=SHARE, limit=LIMIT)
             meter = Meter(faults)
-            soak = Soak(folder, plan=plan, seconds=args.minutes * 60, seed=args.seed)
+            soak = Soak(folder, direct, plan=plan, seconds=args.minutes * 60, seed=args.seed)
             with wire.proxy(direct, meter) as through:
-                soak.run(direct, through, meter)
+                soak.run(through, meter)
         report(soak, faults.met)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
