@@ -65,7 +65,8 @@ class Sender:
                         part, waiting = self.size.split(waiting)
                         flying.append((part, pool.submit(self.send, part)))
                         yield from _landed(flying, most=SENDERS)
-                flying.append((waiting, pool.submit(self.send, waiting)))
+                if waiting:
+                    flying.append((waiting, pool.submit(self.send, waiting)))
                 yield from _landed(flying, most=0)
             finally:
                 self._ended.set()

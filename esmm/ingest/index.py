@@ -95,11 +95,6 @@ def create(
             raise
 
 
-def shut(client: "Elasticsearch", name: str, alias: str) -> None:
-    """Take away the alias by which a load wrote: what is late comes too late."""
-    client.options(ignore_status=404).indices.delete_alias(index=name, name=alias)
-
-
 def index_body(recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]") -> dict[str, Any]:
     """Return settings and mappings of an index for a recipe and the encoders that load."""
     meta = {"esmm": new_meta(recipe, encoders)}
@@ -145,11 +140,17 @@ def finish(client: "Elasticsearch", recipe: "Recipe", name: str, *, saturation: 
     put_meta(client, name, {**meta_of(client, name), "state": READY, "saturation": saturation})
 
 
-def swap(client: "Elasticsearch", known: Versions, name: str) -> list[str]:
-    """Move the alias to ``name`` in one step; delete versions older than the one before, and return their names."""
-    actions: list[dict[str, Any]] = [{"add": {"index": name, "alias": known.alias}}]
+def swap(client: "Elasticsearch", known: Versions, name: str, writer: str) -> list[str]:
+    """Move the alias to ``name`` in one step, which nothing writes into any more by ``writer``.
+
+    Delete versions older than the one before, and return their names.
+    """
+    # must_exist: a second try after a lost answer finds the alias moved already.
+    actions: list[dict[str, Any]] = [
+        {"add": {"index": name, "alias": known.alias}},
+        {"remove": {"index": name, "alias": writer, "must_exist": False}},
+    ]
     if known.current:
-        # must_exist: a second try after a lost answer finds the alias moved already.
         actions.append({"remove": {"index": known.current, "alias": known.alias, "must_exist": False}})
     client.indices.update_aliases(actions=actions)
     kept = {name, known.current} if known.current else {name}
@@ -184,6 +185,12 @@ def differences(client: "Elasticsearch", left: str, taken: str) -> list[str]:
     ]
     fields = _unequal(old_fields, new_fields)
     return [*told, f"fields {', '.join(fields)}"] if fields else told
+
+
+def drop_unfinished(client: "Elasticsearch", name: str, writer: str) -> None:
+    """Delete a version that its load cannot finish, unless another load has taken its name meanwhile."""
+    if client.indices.exists_alias(index=name, name=writer):
+        drop(client, name)
 
 
 def drop(client: "Elasticsearch", name: str) -> None:

@@ -90,12 +90,11 @@ def load(
     sender = bulk.Sender(server.client, writer, packed=server.can.packed_vectors)
     try:
         sample = _fill(source, recipe, sender, encoders=encoders, cache=cache, report=report, on_progress=on_progress)
-        patient()(index.shut, server.client, known.next, writer)
         patient()(_check, server.client, recipe, report, sample)
     except BaseException:
-        index.drop(server.client, known.next)
+        index.drop_unfinished(server.client, known.next, writer)
         raise
-    report.deleted = patient()(index.swap, server.client, known, known.next)
+    report.deleted = patient()(index.swap, server.client, known, known.next, writer)
     report.seconds = time.monotonic() - report.started
     return report
 
