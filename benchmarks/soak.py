@@ -207,12 +207,12 @@ def report(soak: Soak, met: Counter[str]) -> None:
     rows = [[name, f"{counts[name]:,}"] for name in (*account, "wrong in the summary")]
     rows[2:2] = [[f"rejected: {reason}", f"{count:,}"] for reason, count in sorted(soak.tally.rejected.items())]
     faults = ", ".join(f"{kind} {count:,}" for kind, count in sorted(met.items()) if kind)
-    gave_up = "; ".join(f"{reason} ({count})" for reason, count in soak.tally.gave_up.most_common())
+    print("gave up:", *soak.tally.gave_up.items(), sep="\n", file=sys.stderr)
     notes = (
         f"{soak.past / 60:.0f} minutes, {counts['loads']:,} loads of {PRODUCTS:,} lines that ended well, "
         f"{counts['killed']} killed (SIGKILL), {counts['restarted']} restarts of the node in the middle of a load, "
-        f"{counts['by force']} of them by SIGKILL; {counts['gave up']} loads gave up and were started again"
-        f"{': ' if gave_up else ''}{gave_up}. Faults of the proxy: {faults}; {met['']:,} requests met none."
+        f"{counts['by force']} of them by SIGKILL. {counts['gave up']} loads gave up (exit code 1) and were started "
+        f"again. Faults of the proxy: {faults}; {met['']:,} requests met none."
     )
     publish("soak", "Loads among faults, kills and restarts", [table(("documents", "count"), rows)], notes=notes)
 
