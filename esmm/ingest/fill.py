@@ -51,7 +51,8 @@ def fill(job: "Job", target: "Target", lock: "Lock", seen: "SeenIds") -> list[Re
         if target.begun:
             batches = Comparison(job, target, photos).compared(batches)
         batches = ahead(Preparer(job.encoders, photos, job.cache, ledger).prepared(batches), halt=photos.close)
-        for sent, refused in bulk.sent(_made(batches, job, target), job.server.client, target.name):
+        sender = bulk.Sender(job.server.client, target.writer, require_alias=True)
+        for sent, refused in sender.stream(_made(batches, job, target)):
             lock.check()
             note(sent, refused, job, ledger, sample)
             job.on_progress(report)

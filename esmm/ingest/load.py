@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from esmm.errors import LoadFailed
-from esmm.ingest import bulk, index
+from esmm.ingest import index
 from esmm.ingest.catalogue import read
 from esmm.ingest.fill import checked, fill
 from esmm.ingest.job import Job, Server, Source, Wishes
 from esmm.ingest.lock import alone
+from esmm.ingest.patience import patient
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.seen import SeenIds
 from esmm.ingest.sync import check_deletes, delete_unseen
@@ -49,7 +50,7 @@ def load(
     report = job.report
     report.alias = recipe.index.name
     with alone(server.client, report.alias, doing="esmm ingest") as lock, SeenIds() as seen:
-        target = bulk.patient()(choose, job, new_version=wishes.new_version)
+        target = patient()(choose, job, new_version=wishes.new_version)
         report.index, report.in_place = target.name, target.in_place
         if target.in_place:
             _in_place(job, target, lock, seen, wishes)
@@ -78,26 +79,26 @@ def _into_new(job: Job, target: Target, lock: "Lock", seen: SeenIds) -> None:
         if target.begun:  # the catalogue may have lost products since the load that was killed
             client.indices.refresh(index=target.name)
             report.deleted = delete_unseen(client, target.name, seen)
-        bulk.patient()(_verify, job, target, sample)
+        patient()(_verify, job, target, sample)
     except BaseException as error:
         if isinstance(error, LoadFailed) or not (target.begun or report.stored):
             index.drop(client, target.name)
         raise
-    report.dropped = bulk.patient()(index.swap, client, target.known, target.name)
-    bulk.patient()(index.mark_ready, client, target.name)
+    report.dropped = patient()(index.swap, client, target.known, target.name)
+    patient()(index.mark_ready, client, target.name)
 
 
 def _in_place(job: Job, target: Target, lock: "Lock", seen: SeenIds, wishes: Wishes) -> None:
     """Bring the version in use up to date."""
     client, report = job.server.client, job.report
-    before = bulk.patient()(client.count, index=target.name)["count"]
+    before = patient()(client.count, index=target.name)["count"]
     sample = fill(job, target, lock, seen)
     _check_any(report)
     report.missing = max(0, before - report.found)
     if wishes.sync and report.missing:
         check_deletes(report, before, wishes.max_deletes)
         report.deleted, report.missing = delete_unseen(client, target.name, seen), 0
-    bulk.patient()(_settle, job, target, sample)
+    patient()(_settle, job, target, sample)
 
 
 def _check_any(report: LoadReport) -> None:

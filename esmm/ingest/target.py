@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 class Target:
     """A version of the index that is ready to be filled.
 
-    ``shape`` keys the fingerprints of its documents. ``in_place``: it is in use. ``begun``: it holds documents.
+    ``writer`` is the alias by which this load alone writes. ``shape`` keys the fingerprints of its documents.
+    ``in_place``: it is in use. ``begun``: it holds documents.
     """
 
     name: str
     shape: str
     known: index.Versions
+    writer: str = ""
     in_place: bool = False
     begun: bool = False
 
@@ -43,11 +45,12 @@ def choose(job: "Job", *, new_version: bool) -> Target:
     else:
         target = Target("", shape, known)
     known = _without_unfinished(client, known, kept=target.name)
+    name = target.name or known.next
     if target.begun:
-        client.indices.refresh(index=target.name)
-        return replace(target, known=known)
-    index.create(client, job.recipe, infos, name=known.next, can=job.server.can)
-    return replace(target, name=known.next, known=known)
+        client.indices.refresh(index=name)
+    else:
+        index.create(client, job.recipe, infos, name=name, can=job.server.can)
+    return replace(target, name=name, known=known, writer=index.open_writer(client, name))
 
 
 def _unfinished(client: "Elasticsearch", known: index.Versions, shape: str) -> str | None:
