@@ -245,7 +245,7 @@ _ANSWERS: dict[str, tuple[type[EsmmError], str, str]] = {
         "{place} refuses writes because its disk is nearly full (flood-stage watermark)",
         "free disk space there; the next run goes on from the vectors already made",
     ),
-    r"cluster_block_exception": (
+    r"^(?!503).*cluster_block_exception": (
         IndexFault,
         "{place} refuses the request: {reason}",
         "lift the block: PUT INDEX/_settings with index.blocks.read_only and index.blocks.write set to false",

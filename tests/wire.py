@@ -2,11 +2,14 @@
 
 import http.client
 import json
+import random
 import socket
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +34,7 @@ class Answer:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    cut: bool = False  # break off in the middle of the body
 
 
 DROP = Answer(0)  # close the connection without a word
@@ -77,7 +81,8 @@ def serve(reply: Callable[[Request], Answer]) -> Iterator[str]:
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(answer.body)
+                self.wfile.write(answer.body[: len(answer.body) // 2] if answer.cut else answer.body)
+            self.close_connection = self.close_connection or answer.cut
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815
 
@@ -97,7 +102,7 @@ def serve(reply: Callable[[Request], Answer]) -> Iterator[str]:
 
 
 def forward(target: str, request: Request, *, body: bytes | None = None) -> Answer:
-    """Ask the real node."""
+    """Ask the real node; where it does not answer, neither does this."""
     place = urlsplit(target)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
     try:
@@ -106,6 +111,8 @@ def forward(target: str, request: Request, *, body: bytes | None = None) -> Answ
         answer = connection.getresponse()
         passed = {k: v for k, v in answer.getheaders() if k.lower() in ("content-type", "x-elastic-product")}
         return Answer(answer.status, answer.read(), passed)
+    except (OSError, http.client.HTTPException):
+        return DROP
     finally:
         connection.close()
 
@@ -131,3 +138,56 @@ class NthBulk:
             self.seen += 1
             number = self.seen
         return self.act(request) if number in self.numbers else None
+
+
+class RandomFaults:
+    """Gets in the way of some requests, drawn from a seed; counts what it did.
+
+    ``share`` of all requests meet one of KINDS (its weight beside it). The client is taken to wait ``patience`` seconds
+    for an answer. Bulk requests over ``limit`` bytes are answered 413, each time.
+    """
+
+    KINDS = {"429": 4, "503": 4, "lost request": 3, "lost answer": 3, "cut off": 3, "slow": 3, "hangs": 0.05}  # noqa: RUF012
+
+    def __init__(self, target: str, *, seed: int, share: float, patience: float = 60, limit: int = 1 << 30) -> None:
+        self.target, self.share, self.patience, self.limit = target, share, patience, limit
+        self.met: Counter[str] = Counter()
+        self._random, self._lock = random.Random(seed), threading.Lock()
+
+    def __call__(self, request: Request) -> Answer | None:
+        with self._lock:
+            struck = self._random.random() < self.share
+            kind = self._random.choices([*self.KINDS], [*self.KINDS.values()])[0] if struck else ""
+            if request.is_bulk and len(request.body) > self.limit:
+                kind = "413"
+            self.met[kind] += 1
+        return getattr(self, f"_{kind.replace(' ', '_')}")(request) if kind else None
+
+    def _429(self, _: Request) -> Answer:
+        answer = refusal(429, "es_rejected_execution_exception", "rejected execution of coordinating operation")
+        return replace(answer, headers=answer.headers | {"Retry-After": "1"})
+
+    def _503(self, _: Request) -> Answer:
+        return Answer(503, b"<html>no backend</html>", {"Content-Type": "text/html"})
+
+    def _413(self, _: Request) -> Answer:
+        return Answer(413, b"<html>413 Request Entity Too Large</html>", {"Content-Type": "text/html"})
+
+    def _lost_request(self, _: Request) -> Answer:
+        return DROP
+
+    def _lost_answer(self, request: Request) -> Answer:
+        forward(self.target, request)
+        return DROP
+
+    def _cut_off(self, request: Request) -> Answer:
+        answer = forward(self.target, request)
+        return answer if answer is DROP else replace(answer, cut=True)
+
+    def _slow(self, request: Request) -> Answer:
+        time.sleep(self.patience / 30)
+        return forward(self.target, request)
+
+    def _hangs(self, request: Request) -> Answer:
+        time.sleep(self.patience * 1.1)
+        return forward(self.target, request)

@@ -14,6 +14,7 @@ from esmm.enrich.update import Writer, update
 from esmm.errors import Incompatible
 from esmm.index_meta import put_meta
 from esmm.ingest import bulk
+from esmm.ingest.patience import patient
 
 if TYPE_CHECKING:
     from esmm.cluster import Capabilities
@@ -41,7 +42,7 @@ def remove(job: "Job", can: "Capabilities", *, dry_run: bool = False) -> EnrichR
         return report
     _take_out(job, found, names, report)
     if not report.conflicts:
-        bulk.patient()(put_meta, job.client, found.index, None)
+        patient()(put_meta, job.client, found.index, None)
     report.seconds = time.monotonic() - report.started
     return report
 

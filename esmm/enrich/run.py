@@ -19,6 +19,7 @@ from esmm.errors import IndexFault, LoadFailed, QueryError
 from esmm.index_meta import put_meta
 from esmm.ingest import bulk
 from esmm.ingest.batches import Batch, Preparer, chunked, encode, stored
+from esmm.ingest.patience import patient
 from esmm.ingest.records import BadRecord
 from esmm.ingest.stages import ahead
 from esmm.query.calibrate import measure_saturation
@@ -57,7 +58,7 @@ def enrich(job: "Job", cache: "VectorCache") -> EnrichReport:
         writer.write(job.reader.search, work.updates)
     _check(report)
     note = target.enriched_note(job.recipe, job.infos, saturation)
-    bulk.patient()(put_meta, job.client, found.index, note)
+    patient()(put_meta, job.client, found.index, note)
     report.saturation = saturation
     report.seconds = time.monotonic() - report.started
     return report

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from esmm.errors import Unreachable
 from esmm.ingest.batches import BATCH
-from esmm.ingest.bulk import patient
+from esmm.ingest.patience import patient
 from esmm.ingest.stages import ahead
 
 if TYPE_CHECKING:

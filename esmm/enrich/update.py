@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from esmm.enrich.documents import Document
 from esmm.enrich.scan import Scan
 from esmm.ingest import bulk
+from esmm.ingest.patience import patient
 
 if TYPE_CHECKING:
     from esmm.enrich.report import EnrichReport
@@ -48,7 +49,7 @@ class Writer:
                 self._changed = []
                 self._send(step(self._again(body, changed)))
         self.report.conflicts += len(set(self._changed))
-        bulk.patient()(self.scan.client.indices.refresh, index=self.scan.index)
+        patient()(self.scan.client.indices.refresh, index=self.scan.index)
 
     def _counted(self, hits: Iterable[Json]) -> Iterator[Json]:
         for hit in hits:
@@ -69,7 +70,8 @@ class Writer:
             self.report.gone += max(0, len(part) - found)
 
     def _send(self, batches: Iterable[list[bulk.Outgoing]]) -> None:
-        for batch, refused in bulk.sent(paced(batches, self.docs_per_second), self.scan.client, self.scan.index):
+        sender = bulk.Sender(self.scan.client, self.scan.index)
+        for batch, refused in sender.stream(paced(batches, self.docs_per_second)):
             for fault in refused:
                 self._refused(fault)
             stopped = {fault.record.id for fault in refused}

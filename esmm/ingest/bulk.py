@@ -1,23 +1,26 @@
 """Send documents to Elasticsearch: patient with a busy server, exact about every document."""
 
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from esmm.errors import IndexFault, Unreachable
+from esmm.errors import IndexFault
+from esmm.ingest.patience import BUSY, ServerBusy, is_block, passes, patient
+from esmm.ingest.request_size import RequestSize
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
-    from tenacity import Retrying
 
     from esmm.ingest.records import Record
 
-BUSY = (429, 502, 503, 504)
-_ATTEMPTS = 8
-_SENDERS = 2
+SENDERS = 2
 _TOO_LARGE = 413
+_ANSWER = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,79 +42,102 @@ class Refused:
     kind: str
 
 
-class ServerBusy(Unreachable):
-    """Some documents of a request were pushed back; they are sent again after a pause."""
+class Sender:
+    """Sends documents to an index, from some threads at a time, in requests as large as the cluster likes them.
 
-
-def patient() -> "Retrying":
-    """Return a caller that repeats a step on 429, 502, 503, 504, lost connections and time-outs.
-
-    It waits longer and longer, and in the end raises what the last attempt raised.
+    With ``require_alias`` the name must be an alias: an index that is gone does not come back by itself, with a mapping
+    of its own.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-    return Retrying(
-        retry=retry_if_exception(_passes),
-        stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_random_exponential(multiplier=0.5, max=30),
-        reraise=True,
-    )
+    def __init__(self, client: "Elasticsearch", index: str, *, require_alias: bool = False) -> None:
+        self._bulk = partial(client.bulk, index=index, require_alias=require_alias, filter_path=_ANSWER)
+        self.size = RequestSize()
+        self._ended = Event()
 
+    def stream(self, batches: Iterable[list[Outgoing]]) -> Iterator[tuple[list[Outgoing], list[Refused]]]:
+        """Send batches as they come; yield what was sent together, with what was refused of it.
 
-def sent(
-    batches: Iterable[list[Outgoing]], client: "Elasticsearch", name: str
-) -> Iterator[tuple[list[Outgoing], list[Refused]]]:
-    """Send batches from threads, a bounded number at a time; yield each with what was refused of it."""
-    flying: deque[tuple[list[Outgoing], Future[list[Refused]]]] = deque()
-    with ThreadPoolExecutor(_SENDERS, thread_name_prefix="esmm-bulk") as pool:
-        for batch in batches:
-            flying.append((batch, pool.submit(send, client, name, batch)))
-            while len(flying) > _SENDERS or (flying and flying[0][1].done()):
-                gone, future = flying.popleft()
-                yield gone, future.result()
-        for gone, future in flying:
-            yield gone, future.result()
+        What waits goes out as soon as a thread is free; while all are busy it gathers to larger requests. A bounded
+        number is on its way. An empty batch comes back at once. Raises as :meth:`send` does; the other threads then
+        wait no longer.
+        """
+        flying: deque[tuple[list[Outgoing], Future[list[Refused]]]] = deque()
+        waiting: list[Outgoing] = []
+        with ThreadPoolExecutor(SENDERS, thread_name_prefix="esmm-bulk") as pool:
+            try:
+                for batch in batches:
+                    waiting += batch
+                    if not batch:
+                        yield [], []
+                    while waiting and (len(flying) < SENDERS or self.size.is_filled_by(waiting)):
+                        part, waiting = self.size.split(waiting)
+                        flying.append((part, pool.submit(self.send, part)))
+                        yield from _landed(flying, most=SENDERS)
+                if waiting:
+                    flying.append((waiting, pool.submit(self.send, waiting)))
+                yield from _landed(flying, most=0)
+            finally:
+                self._ended.set()
 
+    def send(self, batch: Sequence[Outgoing]) -> list[Refused]:
+        """Store a batch; return the documents that the server refused for good.
 
-def send(client: "Elasticsearch", index: str, batch: Sequence[Outgoing]) -> list[Refused]:
-    """Store a batch; return the documents that the server refused for good.
+        Patient as :func:`esmm.ingest.patience.patient` is, from each progress anew; sends again only what was not
+        stored. Raises what the last attempt raised.
+        """
+        waiting, refused = list(batch), list[Refused]()
+        while waiting:
+            waiting, more = patient(self._ended)(self._advance, waiting)
+            refused += more
+        return refused
 
-    Patient as :func:`patient` is; sends again only what was not stored. A request that the server finds too large is
-    halved. Raises what the last attempt raised.
-    """
-    from elasticsearch import ApiError
+    def _advance(self, waiting: list[Outgoing]) -> tuple[list[Outgoing], list[Refused]]:
+        """Send one request; return what is still waiting and what was refused. Raises where nothing was taken."""
+        from elasticsearch import ApiError, TransportError
 
-    if not batch:
-        return []
-    waiting, refused = list(batch), list[Refused]()
-
-    def attempt() -> None:
-        nonlocal waiting
-        waiting, more = _send_once(client, index, waiting)
-        refused.extend(more)
-        if waiting:
+        part, rest = self.size.split(waiting)
+        begun = time.monotonic()
+        try:
+            again, refused = _send_once(self._bulk, part)
+        except (ApiError, TransportError) as error:
+            if isinstance(error, ApiError) and error.meta.status == _TOO_LARGE:
+                return self._smaller(part, rest)
+            if passes(error):
+                self.size.pushed_back(len(part))
+            raise
+        if not again:
+            self.size.taken(len(part), time.monotonic() - begun)
+            return rest, refused
+        self.size.pushed_back(len(part))
+        if len(again) == len(part):
             raise ServerBusy(
-                f"the server pushed {len(waiting)} documents back {_ATTEMPTS} times: it is overloaded",
+                "the server pushes documents back again and again: it is overloaded",
                 "load again later; the vectors made so far are kept",
             )
+        return again + rest, refused
 
-    try:
-        patient()(attempt)
-    except ApiError as error:
-        if error.meta.status != _TOO_LARGE or len(waiting) == 1:
-            raise
-        middle = len(waiting) // 2
-        refused += send(client, index, waiting[:middle]) + send(client, index, waiting[middle:])
-    return refused
+    def _smaller(self, part: list[Outgoing], rest: list[Outgoing]) -> tuple[list[Outgoing], list[Refused]]:
+        """Go on after a request that was too large; a document that is so by itself is refused."""
+        size = sum(len(out.lines) for out in part)
+        if len(part) == 1:
+            reason = f"its {size:,} bytes are more than the server takes in one request (413)"
+            return rest, [Refused(part[0].record, reason, "too_large")]
+        self.size.too_large(size)
+        return part + rest, []
 
 
-def _send_once(client: "Elasticsearch", index: str, batch: Sequence[Outgoing]) -> tuple[list[Outgoing], list[Refused]]:
+def _landed(
+    flying: deque[tuple[list[Outgoing], Future[list[Refused]]]], *, most: int
+) -> Iterator[tuple[list[Outgoing], list[Refused]]]:
+    """Yield what has been answered in order, until at most ``most`` are on their way."""
+    while flying and (len(flying) > most or flying[0][1].done()):
+        sent, future = flying.popleft()
+        yield sent, future.result()
+
+
+def _send_once(bulk: Callable[..., Any], batch: Sequence[Outgoing]) -> tuple[list[Outgoing], list[Refused]]:
     """Send one request; return what was pushed back and what was refused."""
-    answer = client.bulk(
-        index=index,
-        operations=[out.lines for out in batch],  # type: ignore[misc]  # bytes go out as they are
-        filter_path="errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason",
-    )
+    answer = bulk(operations=[out.lines for out in batch])  # bytes go out as they are
     if not answer.get("errors"):
         return [], []
     again, refused = [], []
@@ -120,8 +146,13 @@ def _send_once(client: "Elasticsearch", index: str, batch: Sequence[Outgoing]) -
         error = outcome.get("error")
         if error is None:
             continue
-        if error["type"] == "cluster_block_exception":
-            raise _blocked(index, str(error.get("reason")))
+        if is_block(outcome["status"], error):
+            raise _blocked(str(error.get("reason")))
+        if error["type"] == "index_not_found_exception":
+            raise IndexFault(
+                "the index was deleted in the middle of the load",
+                "let nothing delete it while a load runs, then load again",
+            )
         if outcome["status"] in BUSY:
             again.append(out)
         else:
@@ -129,26 +160,14 @@ def _send_once(client: "Elasticsearch", index: str, batch: Sequence[Outgoing]) -
     return again, refused
 
 
-def _passes(error: BaseException) -> bool:
-    from elasticsearch import ApiError, ConnectionTimeout
-    from elasticsearch import ConnectionError as Lost
-
-    busy = isinstance(error, ApiError) and error.meta.status in BUSY and not _is_block(error.body)
-    return busy or isinstance(error, (ServerBusy, Lost, ConnectionTimeout))
-
-
-def _is_block(body: Any) -> bool:
-    return "cluster_block_exception" in str(body)
-
-
-def _blocked(index: str, reason: str) -> IndexFault:
+def _blocked(reason: str) -> IndexFault:
     if "flood" in reason or "disk usage" in reason:
         return IndexFault(
-            f"{index} refuses writes because the server's disk is nearly full (flood-stage watermark)",
+            "the index refuses writes because the server's disk is nearly full (flood-stage watermark)",
             "free disk space there; the next run goes on from the vectors already made",
         )
     return IndexFault(
-        f"{index} refuses writes: {reason}",
+        f"the server refuses writes: {reason}",
         "lift the block: PUT INDEX/_settings with index.blocks.read_only and index.blocks.write "
         "set to false; the next run goes on from the vectors already made",
     )

@@ -47,7 +47,8 @@ def fill(job: "Job", target: "Target", claim: "Claim", seen: "SeenIds") -> list[
         if target.begun:
             batches = Comparison(job, target, photos).compared(batches)
         batches = ahead(Preparer(job.encoders, photos, job.cache, ledger).prepared(batches), halt=photos.close)
-        for sent, refused in bulk.sent(made(batches, job, target), job.server.client, target.name):
+        sender = sender_of(job, target)
+        for sent, refused in sender.stream(made(batches, job, target)):
             claim.check()
             note(sent, refused, job, ledger, sample)
             job.on_progress(job.report)
@@ -91,6 +92,11 @@ def checked(
             fault = Rejected(line.source, line.number, reason, _text(line.record))
         if fault:
             ledger.reject(fault)
+
+
+def sender_of(job: "Job", target: "Target") -> bulk.Sender:
+    """Return what sends documents to a target, by the alias of this load alone where it has one."""
+    return bulk.Sender(job.server.client, target.writer or target.name, require_alias=bool(target.writer))
 
 
 def made(batches: Iterable[Batch], job: "Job", target: "Target") -> Iterator[list[bulk.Outgoing]]:

@@ -8,8 +8,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from esmm.ingest.bulk import patient
 from esmm.ingest.documents import fields_of
+from esmm.ingest.patience import patient
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch

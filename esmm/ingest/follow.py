@@ -8,11 +8,12 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from esmm.errors import LoadFailed
-from esmm.ingest import bulk, catalogue
+from esmm.ingest import catalogue, index
 from esmm.ingest.batches import BATCH, Batch, Preparer
-from esmm.ingest.fill import Sample, checked, made, note, opened
+from esmm.ingest.fill import Sample, checked, made, note, opened, sender_of
 from esmm.ingest.fingerprints import Comparison
 from esmm.ingest.lock import alone
+from esmm.ingest.patience import patient
 from esmm.ingest.stages import gathered
 from esmm.ingest.tail import Pipe, Tail
 from esmm.ingest.target import in_use
@@ -34,7 +35,7 @@ def follow(job: "Job", *, delay: float, stop: Event) -> "LoadReport":
     report = job.report
     report.alias, report.in_place = job.recipe.index.name, True
     with alone(job.server.client, report.alias, doing="esmm ingest --follow") as lock:
-        target = bulk.patient()(in_use, job)
+        target = patient()(in_use, job)
         if not target:
             raise LoadFailed(
                 f"{report.alias} is not loaded with this recipe and these encoders, so no line can be added to it",
@@ -42,7 +43,8 @@ def follow(job: "Job", *, delay: float, stop: Event) -> "LoadReport":
             )
         report.index = target.name
         _go_on(job, target, lock, delay=delay, stop=stop)
-        bulk.patient()(job.server.client.indices.refresh, index=target.name)
+        patient()(job.server.client.indices.refresh, index=target.name)
+        patient()(index.close_writer, job.server.client, target.name)
     report.seconds = time.monotonic() - report.started
     return report
 
@@ -50,13 +52,13 @@ def follow(job: "Job", *, delay: float, stop: Event) -> "LoadReport":
 def _go_on(job: "Job", target: "Target", lock: "Lock", *, delay: float, stop: Event) -> None:
     with opened(job) as (ledger, photos):
         records = checked(_lines(job, stop), job.recipe, ledger)
-        comparison = Comparison(job, target, photos)
+        comparison, sender = Comparison(job, target, photos), sender_of(job, target)
         preparer = Preparer(job.encoders, photos, job.cache, ledger)
         with closing(gathered(records, size=BATCH, delay=delay)) as chunks:
             try:
                 batches = preparer.prepared(comparison.compared(_distinct(chunks, job, target)))
                 for documents in made(batches, job, target):
-                    refused = bulk.send(job.server.client, target.name, documents)
+                    refused = sender.send(documents)
                     note(documents, refused, job, ledger, Sample(0))
                     lock.check()
                     job.on_progress(job.report)
@@ -80,5 +82,5 @@ def _distinct(chunks: "Iterable[list[Record]]", job: "Job", target: "Target") ->
         rest = {number: record for number, record in enumerate(chunk)}
         while rest:
             first = {record.id: number for number, record in reversed(rest.items())}
-            bulk.patient()(job.server.client.indices.refresh, index=target.name)
+            patient()(job.server.client.indices.refresh, index=target.name)
             yield Batch([rest.pop(number) for number in sorted(first.values())])

@@ -6,6 +6,7 @@ only to a version that is whole, and the version before it is kept.
 
 import json
 import re
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,22 @@ def shape_of(recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]", *, can: "C
     return content_key(json.dumps(parts, sort_keys=True)).hex()
 
 
+def open_writer(client: "Elasticsearch", name: str) -> str:
+    """Return a new alias by which one load alone writes into a version; those of loads before it are taken away.
+
+    So what a killed load still had on its way cannot overwrite what the next one writes.
+    """
+    writer = f"{name}-{uuid.uuid4().hex[:8]}"
+    close_writer(client, name)
+    client.indices.put_alias(index=name, name=writer)
+    return writer
+
+
+def close_writer(client: "Elasticsearch", name: str) -> None:
+    """Take away the alias by which a load wrote: what is late comes too late."""
+    client.options(ignore_status=404).indices.delete_alias(index=name, name=f"{name}-*")
+
+
 def index_body(recipe: "Recipe", encoders: "Mapping[str, EncoderInfo]") -> dict[str, Any]:
     """Return settings and mappings of an index for a recipe and the encoders that load."""
     meta = {"esmm": new_meta(recipe, encoders)}
@@ -129,7 +146,8 @@ def verify_sample(client: "Elasticsearch", name: str, sample: "Sequence[Record]"
 
 
 def serve(client: "Elasticsearch", recipe: "Recipe", name: str, *, saturation: float | None) -> None:
-    """Give a verified version its serving settings, and note what was measured on it."""
+    """Give a verified version its serving settings, and note what was measured on it; its load writes no more."""
+    close_writer(client, name)
     client.indices.put_settings(
         index=name, settings={"number_of_replicas": recipe.index.replicas, "refresh_interval": None}
     )

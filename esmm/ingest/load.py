@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from esmm.errors import LoadFailed, Locked
-from esmm.ingest import bulk, index
+from esmm.ingest import index
 from esmm.ingest.fill import checked, fill
 from esmm.ingest.job import Job, Server, Source, Wishes
 from esmm.ingest.load_part import load_part
 from esmm.ingest.lock import alone
+from esmm.ingest.patience import patient
 from esmm.ingest.publish import publish, verify
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.run import refuse_during_run
@@ -55,7 +56,7 @@ def load(
         return load_part(job, source.part)
     with alone(server.client, report.alias, doing="esmm ingest") as lock, SeenIds() as seen:
         refuse_during_run(server.client, report.alias)
-        target = bulk.patient()(choose, job, new_version=wishes.new_version)
+        target = patient()(choose, job, new_version=wishes.new_version)
         report.index, report.in_place = target.name, target.in_place
         if target.in_place:
             _in_place(job, target, lock, seen, wishes)
@@ -102,13 +103,13 @@ def _in_place(job: Job, target: Target, lock: "Lock", seen: SeenIds, wishes: Wis
     if wishes.sync and report.missing:
         check_deletes(report, before, wishes.max_deletes)
         report.deleted, report.missing = delete_unseen(client, target.name, seen), 0
-    bulk.patient()(_settle, job, target, sample)
+    patient()(_settle, job, target, sample)
 
 
 def _held(job: Job, target: Target) -> int:
     """Return how many products a version holds."""
-    bulk.patient()(job.server.client.indices.refresh, index=target.name)
-    return int(bulk.patient()(job.server.client.count, index=target.name)["count"])
+    patient()(job.server.client.indices.refresh, index=target.name)
+    return int(patient()(job.server.client.count, index=target.name)["count"])
 
 
 def _check_any(report: LoadReport) -> None:

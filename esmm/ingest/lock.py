@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from esmm.errors import Locked
-from esmm.ingest.bulk import patient
+from esmm.ingest.patience import patient
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch

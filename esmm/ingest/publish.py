@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from esmm.ingest import index
-from esmm.ingest.bulk import patient
+from esmm.ingest.patience import patient
 from esmm.query.calibrate import measure_saturation
 
 if TYPE_CHECKING:

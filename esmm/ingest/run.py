@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from esmm.errors import LoadFailed, Locked
 from esmm.ingest import lock
-from esmm.ingest.bulk import patient
 from esmm.ingest.parts import told
+from esmm.ingest.patience import patient
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from esmm.errors import LoadFailed
-from esmm.ingest.bulk import patient
+from esmm.ingest.patience import patient
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -46,19 +46,18 @@ def delete_unseen(client: "Elasticsearch", index: str, seen: "SeenIds", *, part:
 
 def _ids(client: "Elasticsearch", index: str) -> Iterator[list[str]]:
     """Yield the ids of an index, a page at a time, as they are at the start."""
-    point = client.open_point_in_time(index=index, keep_alive=_KEEP_ALIVE)["id"]
+    point = patient()(client.open_point_in_time, index=index, keep_alive=_KEEP_ALIVE)["id"]
     after = None
     try:
         while True:
             pit = {"id": point, "keep_alive": _KEEP_ALIVE}
             more: dict[str, Any] = {"search_after": after} if after else {}
-            answer = client.search(
-                pit=pit, size=_PAGE, sort=[{"_shard_doc": "asc"}], source=False, track_total_hits=False, **more
-            )
+            wanted = {"pit": pit, "size": _PAGE, "sort": [{"_shard_doc": "asc"}], "track_total_hits": False, **more}
+            answer = patient()(client.search, source=False, **wanted)
             hits = answer["hits"]["hits"]
             if not hits:
                 return
             yield [hit["_id"] for hit in hits]
             after = hits[-1]["sort"]
     finally:
-        client.close_point_in_time(id=point)
+        patient()(client.options(ignore_status=404).close_point_in_time, id=point)  # 404: closed, but not heard of

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 class Target:
     """A version of the index that is ready to be filled.
 
-    ``shape`` keys the fingerprints of its documents. ``in_place``: it is in use. ``begun``: it holds documents.
+    ``writer`` is the alias by which this load alone writes. ``shape`` keys the fingerprints of its documents.
+    ``in_place``: it is in use. ``begun``: it holds documents.
     """
 
     name: str
     shape: str
     known: index.Versions
+    writer: str = ""
     in_place: bool = False
     begun: bool = False
 
@@ -34,7 +36,8 @@ def in_use(job: "Job") -> Target | None:
     if not current or meta_of(job.server.client, current).get("shape") != target.shape:
         return None
     job.server.client.indices.refresh(index=current)
-    return replace(target, name=current, in_place=True, begun=True)
+    writer = index.open_writer(job.server.client, current)
+    return replace(target, name=current, in_place=True, begun=True, writer=writer)
 
 
 def choose(job: "Job", *, new_version: bool) -> Target:
@@ -47,9 +50,10 @@ def choose(job: "Job", *, new_version: bool) -> Target:
     known = unfinished_dropped(client, target.known, kept=left or "")
     if left:
         client.indices.refresh(index=left)
-        return replace(target, name=left, known=known, begun=True)
-    index.create(client, job.recipe, _infos(job), name=known.next, can=job.server.can)
-    return replace(target, name=known.next, known=known)
+    else:
+        index.create(client, job.recipe, _infos(job), name=known.next, can=job.server.can)
+    name = left or known.next
+    return replace(target, name=name, known=known, begun=bool(left), writer=index.open_writer(client, name))
 
 
 def _wanted(job: "Job") -> Target:

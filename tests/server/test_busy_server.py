@@ -13,7 +13,7 @@ from elasticsearch import Elasticsearch
 from esmm.cluster import Capabilities, connect, connection, named_errors
 from esmm.encoders import load_encoders
 from esmm.errors import EsmmError, IndexFault, Unreachable
-from esmm.ingest import bulk
+from esmm.ingest import patience
 from esmm.ingest.load import Server, Source, Wishes, load
 from esmm.ingest.report import LoadReport
 from esmm.ingest.vectors import VectorCache
@@ -137,7 +137,7 @@ def test_server_that_stays_busy_moves_no_alias(
     run: Load, client: Elasticsearch, server_url: str, alias: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(server_url)
-    monkeypatch.setattr(bulk, "_ATTEMPTS", 3)
+    monkeypatch.setattr(patience, "_PATIENCE", 1)
     busy = wire.NthBulk(lambda _: wire.refusal(429, "es_rejected_execution_exception", "queue is full"), *range(3, 100))
     with (
         wire.proxy(server_url, busy) as url,
@@ -145,7 +145,7 @@ def test_server_that_stays_busy_moves_no_alias(
     ):
         run(url, new_version=True)
     assert "later" in told.value.hint
-    assert busy.seen <= 2 + 3 * 4  # two senders, three attempts each, no more
+    assert busy.seen > 4  # each sender tried again
     assert list(client.indices.get_alias(name=alias)) == [f"{alias}-v0001"]
     assert _whole(client, alias)
 
@@ -153,13 +153,13 @@ def test_server_that_stays_busy_moves_no_alias(
 def test_documents_pushed_back_for_ever_are_told_so(
     run: Load, client: Elasticsearch, server_url: str, alias: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "_ATTEMPTS", 3)
+    monkeypatch.setattr(patience, "_PATIENCE", 1)
     with (
         wire.proxy(server_url, wire.NthBulk(_half(server_url), *range(1, 1000))) as url,
         pytest.raises(EsmmError) as told,
     ):
         run(url)
-    assert "documents back 3 times: it is overloaded" in told.value.message
+    assert "pushes documents back again and again: it is overloaded" in told.value.message
     assert told.value.hint
     assert _versions(client, alias) == []
 
@@ -169,7 +169,7 @@ def test_server_that_goes_away_moves_no_alias(
 ) -> None:
     """Nothing gets through any more, not even the release of the lock; the next load goes on with the half version."""
     run(server_url)
-    monkeypatch.setattr(bulk, "_ATTEMPTS", 2)
+    monkeypatch.setattr(patience, "_PATIENCE", 1)
     gone = False
 
     def fault(request: wire.Request) -> wire.Answer | None:
@@ -259,4 +259,93 @@ def test_hiccup_outside_the_bulk_requests(
         report = run(url)
     assert hit
     assert report.stored == COUNT
+    assert _whole(client, alias)
+
+
+def test_late_request_of_a_dead_load_changes_nothing(
+    run: Load, client: Elasticsearch, server_url: str, alias: str
+) -> None:
+    """It was held up on its way; when it arrives, the next load fills the same version."""
+    held: list[wire.Request] = []
+
+    def lock(request: wire.Request) -> None:
+        held.append(request)
+        client.indices.put_settings(index=f"{alias}-v0001", settings={"index.blocks.write": True})
+
+    with wire.proxy(server_url, wire.NthBulk(lock, 2)) as url, pytest.raises(IndexFault):
+        run(url)
+    client.indices.put_settings(index=f"{alias}-v0001", settings={"index.blocks.write": None})
+    late, arrived = held[0], []
+
+    def arrive(_: wire.Request) -> None:
+        arrived.append(wire.forward(server_url, late, body=late.body.replace(b"number", b"older")))
+
+    with wire.proxy(server_url, wire.NthBulk(arrive, 1)) as url:
+        run(url)
+    assert b"index_not_found_exception" in arrived[0].body
+    assert list(client.indices.get_alias(index=f"{alias}-v0001")[f"{alias}-v0001"]["aliases"]) == [alias]
+    assert _versions(client, alias) == [f"{alias}-v0001"]
+    assert _whole(client, alias)
+
+
+def test_version_deleted_in_the_middle_does_not_come_back(
+    run: Load, client: Elasticsearch, server_url: str, alias: str
+) -> None:
+    def delete(_: wire.Request) -> None:
+        client.indices.delete(index=f"{alias}-v0001")
+
+    with (
+        wire.proxy(server_url, wire.NthBulk(delete, 2)) as url,
+        pytest.raises(IndexFault, match="deleted in the middle") as told,
+    ):
+        run(url)
+    assert "while a load runs" in told.value.hint
+    assert _versions(client, alias) == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["GET /{alias}-v", "PUT /_ingest/pipeline", "PUT /{alias}-v0001", "PUT /{alias}-v0001/_alias", "POST /_aliases"],
+)
+@pytest.mark.parametrize("heard", [False, True])
+def test_step_without_an_answer_is_done_again(
+    step: str, heard: bool, run: Load, client: Elasticsearch, server_url: str, alias: str
+) -> None:
+    """Whether or not the server heard of it the first time."""
+    hit: list[wire.Request] = []
+
+    def fault(request: wire.Request) -> wire.Answer | None:
+        if hit or not f"{request.method} {request.path}".startswith(step.format(alias=alias)):
+            return None
+        hit.append(request)
+        return _stored_but_unheard(server_url)(request) if heard else wire.DROP
+
+    with wire.proxy(server_url, fault) as url:
+        report = run(url)
+    assert hit
+    assert report.stored == COUNT
+    assert _whole(client, alias)
+
+
+def test_document_larger_than_any_request_is_refused_with_the_reason(
+    run: Load, client: Elasticsearch, server_url: str, alias: str, catalogue: Path
+) -> None:
+    shop.write(catalogue, [*shop.products(COUNT), shop.product(COUNT, title="long " * 10_000)])
+    with wire.proxy(server_url, wire.NthBulk(_limited(server_url), *range(1, 1000))) as url:
+        report = run(url)
+    assert (report.read, report.stored, report.rejected) == (COUNT + 1, COUNT, 1)
+    assert f"line {COUNT + 1}: its 50," in report.reasons[0]
+    assert "more than the server takes in one request (413)" in report.reasons[0]
+    assert _whole(client, alias)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_faults_at_random(seed: int, run: Load, client: Elasticsearch, server_url: str, alias: str) -> None:
+    """Every third request meets something: pushed back, lost, unheard, cut off, slow, hanging, too large."""
+    faults = wire.RandomFaults(server_url, seed=seed, share=0.3, patience=1, limit=30_000)
+    with wire.proxy(server_url, faults) as url:
+        report = run(url, patience=1)
+    assert faults.met["413"]
+    assert len(+faults.met) > 4
+    assert (report.read, report.stored, report.rejected) == (COUNT, COUNT, 0)
     assert _whole(client, alias)
