@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from esmm.cli.common import (
     say,
     write_out,
 )
+from esmm.cli.engine import engine_of, engine_options
 from esmm.cli.parts import part_of_flags, part_options
 from esmm.cli.summary import summary
 from esmm.cli.wishes import wish_options, wishes_of
@@ -28,10 +29,12 @@ from esmm.server import find_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from esmm.cluster import Connection
     from esmm.encoders import Encoder
     from esmm.ingest.job import Source, Wishes
+    from esmm.ingest.ray_engine import RayEngine
     from esmm.ingest.report import LoadReport
     from esmm.recipe import Recipe
 
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 @click.option("--allow-private", is_flag=True, help="Fetch photos from private network addresses too.")
 @wish_options
 @part_options
+@engine_options
 @click.option("--dry-run", is_flag=True, help="Check every line; encode and store nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print faults only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -73,7 +77,7 @@ def ingest(
     from esmm.ingest.fit import LOOKED_AT, check_fit
     from esmm.ingest.load import check
 
-    part = part_of_flags(flags)
+    part, engine = part_of_flags(flags), engine_of(flags, device)
     wishes = wishes_of(flags)
     recipe = _recipe(recipe_path, catalogue, quiet=quiet)
     if catalogue != "-" and wishes.follow is None:
@@ -83,7 +87,7 @@ def ingest(
         report = check(source, recipe)
     else:
         server = ensure_server(find_server(**flags), quiet=quiet)
-        report = run(source, recipe, server, device=device, quiet=quiet, wishes=wishes)
+        report = run(source, recipe, server, device=device, quiet=quiet, wishes=wishes, engine=engine)
     if as_json:
         click.echo(_as_json(report))
     elif not quiet:
@@ -101,6 +105,7 @@ def run(
     device: str,
     quiet: bool,
     wishes: "Wishes | None" = None,
+    engine: "AbstractContextManager[RayEngine | None] | None" = None,
 ) -> "LoadReport":
     """Load with progress shown; used by ``esmm demo`` too."""
     from esmm.cli.progress import load_progress
@@ -117,11 +122,21 @@ def run(
         _told_on_interrupt(recipe.index.name),
         named_errors(server.where),
         open_cache(say) as cache,
+        engine or nullcontext() as encoding,
         load_progress(None if source.part else estimate(source.catalogue), quiet=quiet) as progress,
     ):
         there = Server(server.client, server.can)
         if wishes.follow is None:
-            report = load(source, recipe, there, encoders=encoders, cache=cache, on_progress=progress, wishes=wishes)
+            report = load(
+                source,
+                recipe,
+                there,
+                encoders=encoders,
+                cache=cache,
+                on_progress=progress,
+                wishes=wishes,
+                engine=encoding,
+            )
         else:
             with _stopping(quiet=quiet) as stop:
                 report = follow(Job(source, recipe, there, encoders, cache, progress), delay=wishes.follow, stop=stop)

@@ -46,6 +46,8 @@ def fill(job: "Job", target: "Target", claim: "Claim", seen: "SeenIds") -> list[
         batches = chunked(records)
         if target.begun:
             batches = Comparison(job, target, photos).compared(batches)
+        if job.engine:
+            batches = job.engine.encoded(batches, job, photos)
         batches = ahead(Preparer(job.encoders, photos, job.cache, ledger).prepared(batches), halt=photos.close)
         sender = sender_of(job, target)
         for sent, refused in sender.stream(made(batches, job, target)):

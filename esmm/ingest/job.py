@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from esmm.encoders import Encoder
     from esmm.ingest.lines import Items
     from esmm.ingest.parts import Part
+    from esmm.ingest.ray_engine import RayEngine
     from esmm.ingest.vectors import VectorCache
     from esmm.recipe import Recipe
 
@@ -77,7 +78,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Job:
-    """One load, with its report."""
+    """One load, with its report. An ``engine`` encodes elsewhere what the encoders here would."""
 
     source: Source
     recipe: "Recipe"
@@ -85,6 +86,7 @@ class Job:
     encoders: "Mapping[str, Encoder]"
     cache: "VectorCache"
     on_progress: Callable[[LoadReport], None]
+    engine: "RayEngine | None" = None
     report: LoadReport = field(default_factory=LoadReport)
 
     @property

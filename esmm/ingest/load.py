@@ -22,6 +22,7 @@ from esmm.query.calibrate import measure_saturation
 if TYPE_CHECKING:
     from esmm.encoders import Encoder
     from esmm.ingest.lock import Lock
+    from esmm.ingest.ray_engine import RayEngine
     from esmm.ingest.records import Record
     from esmm.ingest.vectors import VectorCache
     from esmm.recipe import Recipe
@@ -40,6 +41,7 @@ def load(
     cache: "VectorCache",
     on_progress: Callable[[LoadReport], None] = lambda _: None,
     wishes: Wishes = _PLAIN,
+    engine: "RayEngine | None" = None,
 ) -> LoadReport:
     """Load a catalogue into the index behind the recipe's alias.
 
@@ -49,7 +51,7 @@ def load(
     goes on where this one stopped: an unfinished version stays, and the vectors made so far are in the cache.
     Raises CatalogueError, ClusterError, of that Locked where another load is under way, or LoadFailed.
     """
-    job = Job(source, recipe, server, encoders, cache, on_progress)
+    job = Job(source, recipe, server, encoders, cache, on_progress, engine)
     report = job.report
     report.alias = recipe.index.name
     if source.part:

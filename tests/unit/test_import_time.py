@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"elasticsearch", "numpy", "pydantic", "jinja2", "rich", "torch", "PIL", "torchvision", "transformers"}
+HEAVY = {"elasticsearch", "numpy", "pydantic", "jinja2", "rich", "torch", "PIL", "torchvision", "transformers", "ray"}
 RECIPE = """
 [index]
 name = "shop"
