@@ -68,9 +68,8 @@ class RayEngine:
         """Yield the vectors of contents by key, in no order. Raises EncoderError."""
         import ray
 
-        rows = [
-            {"key": key.hex(), "content": content} for key, content in contents.items()
-        ]  # numpy cuts zeros off bytes
+        # As text, because numpy cuts zeros off the end of bytes.
+        rows = [{"key": key.hex(), "content": content} for key, content in contents.items()]
         blocks = ceil(len(rows) / _BLOCK)
         pool = ray.data.ActorPoolStrategy(min_size=1, max_size=min(blocks, self.workers or _width(self.device)))
         needs = {"num_gpus": 1} if self.device == "cuda" else {"num_cpus": 1}
