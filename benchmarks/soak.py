@@ -130,18 +130,8 @@ class Soak:
 
     def load(self, through: str, meter: Meter) -> dict[str, Any] | None:
         """Run one load as a user does; let a blow fall on it if one is due. Return the summary of success."""
-        command = [
-            sys.executable,
-            "-m",
-            "esmm",
-            "ingest",
-            "catalog.jsonl",
-            "--sync",
-            "--quiet",
-            "--json",
-            "--url",
-            through,
-        ]
+        wishes = ["ingest", "catalog.jsonl", "--new-version", "--quiet", "--json", "--url"]
+        command = [sys.executable, "-m", "esmm", *wishes, through]
         here = str(Path(__file__).parent.parent)
         env = os.environ | {"PYTHONPATH": here, "ESMM_VECTORS": str(self.folder / "vectors.sqlite")}
         pipe, first = subprocess.PIPE, meter.bulks

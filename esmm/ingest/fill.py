@@ -53,6 +53,8 @@ def fill(job: "Job", target: "Target", claim: "Claim", seen: "SeenIds") -> list[
         for sent, refused in sender.stream(made(batches, job, target)):
             claim.check()
             note(sent, refused, job, ledger, sample)
+            if not target.in_place:  # what an earlier load stored of them must not stay
+                seen.forget([fault.record.id for fault in refused])
             job.on_progress(job.report)
     return sample.records
 

@@ -10,7 +10,7 @@ from esmm.ingest.fill import checked, fill
 from esmm.ingest.job import Job, Server, Source, Wishes
 from esmm.ingest.load_part import load_part
 from esmm.ingest.lock import alone
-from esmm.ingest.patience import patient
+from esmm.ingest.patience import dogged, patient
 from esmm.ingest.publish import publish, verify
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.run import refuse_during_run
@@ -121,7 +121,7 @@ def _check_any(report: LoadReport) -> None:
 
 
 def _settle(job: Job, target: Target, sample: "list[Record]") -> None:
-    client, report = job.server.client, job.report
+    client, report = dogged(job.server.client), job.report
     client.indices.refresh(index=target.name)
     index.verify_sample(client, target.name, sample)
     report.saturation = measure_saturation(client, target.name, job.recipe)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from esmm.errors import Unreachable
 
 if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
     from tenacity import RetryCallState, Retrying
 
 BUSY = (429, 502, 503, 504)
@@ -35,6 +36,11 @@ def patient(ended: Event | None = None) -> "Retrying":
         sleep=sleep_using_event(ended),
         reraise=True,
     )
+
+
+def dogged(client: "Elasticsearch") -> "Elasticsearch":
+    """Return the client, which repeats each request by itself a few times: for steps that take many of them."""
+    return client.options(max_retries=5, retry_on_timeout=True, retry_on_status=BUSY)
 
 
 def passes(error: BaseException) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from esmm.ingest import index
-from esmm.ingest.patience import patient
+from esmm.ingest.patience import dogged, patient
 from esmm.query.calibrate import measure_saturation
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def publish(job: "Job", known: index.Versions, name: str) -> None:
 
 
 def _verify(job: "Job", name: str, expected: Mapping[str, int], sample: "Sequence[Record]") -> None:
-    client = job.server.client
+    client = dogged(job.server.client)
     index.verify(client, name, expected=expected, sample=sample)
     job.report.saturation = measure_saturation(client, name, job.recipe)
     index.serve(client, job.recipe, name, saturation=job.report.saturation)

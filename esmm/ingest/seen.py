@@ -33,6 +33,11 @@ class SeenIds:
                 return line
             return int(self._db.execute("SELECT line FROM seen WHERE id = ?", (identity,)).fetchone()[0])
 
+    def forget(self, ids: Sequence[str]) -> None:
+        """Take ids out again."""
+        with self._lock:
+            self._db.executemany("DELETE FROM seen WHERE id = ?", [(identity,) for identity in ids])
+
     def unknown(self, ids: Sequence[str]) -> list[str]:
         """Return those of the ids that were never taken in."""
         known: set[str] = set()

@@ -96,6 +96,19 @@ def test_killed_and_gone_on_with(
     assert len(resumed) == COUNT
 
 
+def test_what_the_server_refuses_now_does_not_stay_in_its_old_form(
+    esmm: Esmm, large: Path, state: State, server_url: str
+) -> None:
+    with slow_server(server_url, lambda _: 0.2) as (url, slow):
+        run_until(url, large, slow, 4, signal.SIGKILL)
+    time.sleep(0.7)
+    now = [shop.product(n, image=f"photos/{n % 12}.png") for n in range(COUNT)]
+    now[3]["brand"] = "x" * 40_000  # more than a term may have
+    shop.write(large / "catalog.jsonl", now)
+    done = esmm("ingest", "catalog.jsonl", "--json")
+    assert (done.code, done.json()["rejected"], state()) == (3, 1, {"-v0001*": COUNT - 1})
+
+
 def test_killed_in_place(
     esmm: Esmm, large: Path, state: State, client: Elasticsearch, server_url: str, alias: str
 ) -> None:

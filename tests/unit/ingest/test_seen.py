@@ -35,3 +35,11 @@ def test_memory_stays_while_ids_grow_tenfold() -> None:
     told = subprocess.run([sys.executable, "-c", MANY], capture_output=True, text=True, check=True).stdout
     unit = 1024 if sys.platform != "darwin" else 1
     assert int(told) * unit < 12 << 20
+
+
+def test_what_is_forgotten_is_unknown() -> None:
+    with SeenIds() as seen:
+        for line, identity in enumerate("abc", start=1):
+            seen.first_line(identity, line)
+        seen.forget(["b", "never"])
+        assert seen.unknown(["a", "b", "c"]) == ["b"]
