@@ -99,12 +99,15 @@ def test_killed_and_gone_on_with(
 def test_what_the_server_refuses_now_does_not_stay_in_its_old_form(
     esmm: Esmm, large: Path, state: State, server_url: str
 ) -> None:
+    recipe = (large / "esmm.toml").read_text(encoding="utf-8")
+    (large / "esmm.toml").write_text(recipe.replace("[text]", 'added = { type = "date" }\n[text]'), encoding="utf-8")
+    products = [shop.product(n, image=f"photos/{n % 12}.png", added="2026-01-02") for n in range(COUNT)]
+    shop.write(large / "catalog.jsonl", products)
     with slow_server(server_url, lambda _: 0.2) as (url, slow):
-        run_until(url, large, slow, 4, signal.SIGKILL)
+        run_until(url, large, slow, 3, signal.SIGKILL)
     time.sleep(0.7)
-    now = [shop.product(n, image=f"photos/{n % 12}.png") for n in range(COUNT)]
-    now[3]["brand"] = "x" * 40_000  # more than a term may have
-    shop.write(large / "catalog.jsonl", now)
+    products[3]["added"] = "the day before yesterday"
+    shop.write(large / "catalog.jsonl", products)
     done = esmm("ingest", "catalog.jsonl", "--json")
     assert (done.code, done.json()["rejected"], state()) == (3, 1, {"-v0001*": COUNT - 1})
 

@@ -341,8 +341,8 @@ def test_document_larger_than_any_request_is_refused_with_the_reason(
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_faults_at_random(seed: int, run: Load, client: Elasticsearch, server_url: str, alias: str) -> None:
-    """Every seventh request meets something: pushed back, lost, unheard, cut off, slow, hanging, too large."""
-    faults = wire.RandomFaults(server_url, seed=seed, share=0.15, patience=1, limit=30_000)
+    """Every fifth request meets something: pushed back, lost, unheard, cut off, slow, hanging, too large."""
+    faults = wire.RandomFaults(server_url, seed=seed, share=0.2, patience=1, limit=30_000)
     with wire.proxy(server_url, faults) as url:
         report = run(url, patience=1)
     assert faults.met["413"]
