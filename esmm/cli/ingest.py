@@ -127,16 +127,8 @@ def run(
     ):
         there = Server(server.client, server.can)
         if wishes.follow is None:
-            report = load(
-                source,
-                recipe,
-                there,
-                encoders=encoders,
-                cache=cache,
-                on_progress=progress,
-                wishes=wishes,
-                engine=encoding,
-            )
+            means: dict[str, Any] = {"encoders": encoders, "cache": cache, "on_progress": progress}
+            report = load(source, recipe, there, **means, wishes=wishes, engine=encoding)
         else:
             with _stopping(quiet=quiet) as stop:
                 report = follow(Job(source, recipe, there, encoders, cache, progress), delay=wishes.follow, stop=stop)

@@ -108,9 +108,10 @@ def made(batches: Iterable[Batch], job: "Job", target: "Target") -> Iterator[lis
     report = job.report
     for batch in batches:
         encode(batch, job.encoders, job.cache, report)
-        yield outgoing(batch, job.vector_fields, packed=job.server.can.packed_vectors, shape=target.shape)
+        lines = outgoing(batch, job.vector_fields, packed=job.server.can.packed_vectors, shape=target.shape)
         report.unchanged += batch.unchanged
         report.found += len(batch.stored)
+        yield lines
 
 
 def note(sent: list[bulk.Outgoing], refused: list[bulk.Refused], job: "Job", ledger: Ledger, sample: "Sample") -> None:
