@@ -13,7 +13,6 @@ import pytest
 import shop
 import wire
 from breakable import own_node, restart
-from conftest import tiny_recipe
 from elasticsearch import Elasticsearch
 
 from esmm.cluster import capabilities, connect, connection, named_errors
@@ -24,6 +23,7 @@ from esmm.ingest.load import Server, Source, load
 from esmm.ingest.records import Record
 from esmm.ingest.report import LoadReport
 from esmm.ingest.vectors import VectorCache
+from tests.conftest import tiny_recipe
 
 COUNT, ALIAS = 1500, "tiny"
 WATERMARK = "cluster.routing.allocation.disk.watermark"
