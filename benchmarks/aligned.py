@@ -10,7 +10,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.common import DATA, FASHION, GROCERY, SEED, DataSet, interval, loaded, ndcg, publish, server, table
+from benchmarks.common import (
+    DATA,
+    FASHION,
+    GROCERY,
+    SEED,
+    DataSet,
+    best_by_half,
+    cell,
+    chosen_elsewhere,
+    loaded,
+    ndcg,
+    publish,
+    server,
+    table,
+)
 from benchmarks.relevance import keyword
 from benchmarks.tower import START, TOWERS, in_first_half
 from esmm.cli.common import Cluster
@@ -94,7 +108,7 @@ def by_words(shop: Shop, cluster: Cluster) -> list[list[str]]:
         values[f"photo vectors alone: {name}"] = nearest(asked, shop.ids, tower.encode(shop.photos))
     measured = {name: ndcg(run, gains) for name, run in values.items()}
     measured |= hybrid(cluster, gains)
-    return [[name, _cell(value), _difference(value, measured["keyword alone"])] for name, value in measured.items()]
+    return [[name, cell(value), _difference(value, measured["keyword alone"])] for name, value in measured.items()]
 
 
 def hybrid(cluster: Cluster, gains: Mapping[str, Mapping[str, float]]) -> dict[str, np.ndarray]:
@@ -110,15 +124,15 @@ def hybrid(cluster: Cluster, gains: Mapping[str, Mapping[str, float]]) -> dict[s
 
     for pair in itertools.product(TEXT, WORDS_TO_PHOTO):
         values[pair] = measure(*pair)
-    half = np.random.default_rng(SEED).permutation(len(gains)) % 2 == 0
-    chosen = {side: max(values, key=lambda pair: values[pair][half == side].mean()) for side in (True, False)}
-    crossed = np.where(half, values[chosen[False]], values[chosen[True]])
+    chosen, _ = best_by_half(values)
     weights = untuned.weights
     return {
         f"keyword + text ({weights['text']}) + photo ({weights['text_to_image']}), untuned": measure(
             weights["text"], weights["text_to_image"]
         ),
-        f"keyword + text + photo, weights chosen on the other half {chosen[False]}, {chosen[True]}": crossed,
+        f"keyword + text + photo, weights chosen on the other half {chosen[False]}, {chosen[True]}": chosen_elsewhere(
+            values
+        ),
     }
 
 
@@ -139,7 +153,7 @@ def halves(shop: Shop) -> list[list[str]]:
     for name, place in (("trained on all products", SHIPPED_TOWER), ("trained on the other half", folder)):
         found[name] = ndcg(nearest(asked, ids, TowerEncoder(place).encode(photos)), gains)
     base = found["trained on all products"]
-    return [[name, _cell(value), _difference(value, base)] for name, value in found.items()]
+    return [[name, cell(value), _difference(value, base)] for name, value in found.items()]
 
 
 def by_photo(shops: Mapping[str, Shop]) -> list[list[str]]:
@@ -151,9 +165,9 @@ def by_photo(shops: Mapping[str, Shop]) -> list[list[str]]:
         for shop in shops.values():
             runs = shop.photo_runs(encoders[name]) if name in encoders else shuffled(list(shop.gains), shop.ids)
             if shop.data is FASHION:
-                cells.append(_cell(ndcg(runs, shop.gains)))
+                cells.append(cell(ndcg(runs, shop.gains)))
             else:
-                cells += [_cell(hits_at(runs, shop.gains, k)) for k in (1, 5)]
+                cells += [cell(hits_at(runs, shop.gains, k)) for k in (1, 5)]
         rows.append(cells)
     return rows
 
@@ -163,16 +177,10 @@ def hits_at(found: Runs, gains: Mapping[str, Mapping[str, float]], k: int) -> np
     return np.array([float(bool(set(found[name][:k]) & set(gains[name]))) for name in gains])
 
 
-def _cell(values: np.ndarray) -> str:
-    low, high = interval(values)
-    return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
-
-
 def _difference(values: np.ndarray, base: np.ndarray) -> str:
     if values is base:
         return ""
-    low, high = interval(values - base)
-    return f"{(values - base).mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+    return cell(values - base, "+")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import ESCI, FASHION, DataSet, interval, loaded, publish, server, table
+from benchmarks.common import ESCI, FASHION, DataSet, cell, loaded, publish, server, table
 from esmm.cli.common import Cluster
 from esmm.query.clauses import keyword_query
 from esmm.query.search import Ask, Searcher
@@ -81,15 +81,10 @@ def compare(data: DataSet, cluster: Cluster) -> list[list[str]]:
         for values in measured:
             fitted, tested = values[:, ::2], values[:, 1::2]
             best = int(fitted.mean(axis=1).argmax())
-            cells += [_cell(tested[FACTORS.index(1.0)]), f"{FACTORS[best]:g}: {_cell(tested[best])}"]
+            cells += [cell(tested[FACTORS.index(1.0)]), f"{FACTORS[best]:g}: {cell(tested[best])}"]
         gain = measured[1][FACTORS.index(1.0)] - measured[0][FACTORS.index(1.0)]
-        rows.append([*cells, _cell(gain, "+.3f")])
+        rows.append([*cells, cell(gain, "+")])
     return rows
-
-
-def _cell(values: np.ndarray, form: str = ".3f") -> str:
-    low, high = interval(values)
-    return f"{values.mean():{form}} [{low:{form}}, {high:{form}}]"
 
 
 def main() -> None:

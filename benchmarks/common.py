@@ -15,14 +15,14 @@ from esmm.cli.common import Cluster, open_cluster
 from esmm.cluster import connection
 from esmm.encoders import Encoder, load_encoders
 from esmm.ingest.load import Server, Source, load
-from esmm.ingest.vectors import VectorCache
-from esmm.paths import vector_cache_path
+from esmm.ingest.vectors import open_cache
 from esmm.recipe import Recipe
 from esmm.recipe import load as load_recipe
 
 HERE = Path(__file__).parent
 DATA = Path(os.environ.setdefault("ESMM_BENCH_DATA", str(HERE.parent.parent / "shared" / "data")))
 SEED, RESAMPLES = 7, 10_000
+Setting = tuple[float, ...]
 Judgements = dict[str, dict[str, float]]
 
 
@@ -67,7 +67,7 @@ def loaded(data: DataSet, cluster: Cluster) -> tuple[Recipe, dict[str, Encoder]]
         raise fault
     if not cluster.client.indices.exists_alias(name=recipe.index.name):
         source = Source(str(data.catalogue), tuple(recipe.image.photo_places if recipe.image else ()))
-        with VectorCache(vector_cache_path()) as cache:
+        with open_cache() as cache:
             load(source, recipe, Server(cluster.client, cluster.can), encoders=encoders, cache=cache)
         cluster.client.indices.forcemerge(index=recipe.index.name, max_num_segments=1)
     return recipe, encoders
@@ -91,6 +91,24 @@ def interval(values: np.ndarray, statistic: Callable[..., np.ndarray] = np.mean)
     drawn = rng.integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.percentile(statistic(values[drawn], axis=1), [2.5, 97.5])
     return float(low), float(high)
+
+
+def cell(values: np.ndarray, sign: str = "") -> str:
+    """Return a mean with its 95 % interval as tables show it; ``sign`` "+" for differences."""
+    low, high = interval(values)
+    return f"{values.mean():{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
+def chosen_elsewhere(values: Mapping[Setting, np.ndarray]) -> np.ndarray:
+    """Return, for each question, the value under the setting that is best on the half it does not belong to."""
+    best, half = best_by_half(values)
+    return np.where(half, values[best[False]], values[best[True]])
+
+
+def best_by_half(values: Mapping[Setting, np.ndarray]) -> tuple[dict[bool, Setting], np.ndarray]:
+    """Return the best setting on each half of the questions, and which half each question belongs to."""
+    half = np.random.default_rng(SEED).permutation(len(next(iter(values.values())))) % 2 == 0
+    return {side: max(values, key=lambda setting: values[setting][half == side].mean()) for side in (True, False)}, half
 
 
 def percentiles(times: Sequence[float]) -> tuple[float, float]:

@@ -7,14 +7,14 @@ the other half of the questions.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
 from benchmarks.aligned import Shop
-from benchmarks.common import FASHION, SEED, interval, loaded, ndcg, publish, server, table
+from benchmarks.common import FASHION, SEED, cell, chosen_elsewhere, loaded, ndcg, publish, server, table
 from esmm.align.captions import Captioner, caption_fields, parts_of
 from esmm.align.corpus import Corpus
 from esmm.align.losses import LOSSES, Comparison
@@ -29,7 +29,6 @@ SHARES, WEIGHTS = (0.2, 0.4, 0.6, 0.8), (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 EPOCHS, RATE, SCALE = 12, 1e-3, 20.0
 TOP, MATCHES = 50, 5000
 Matrix = np.ndarray
-Setting = tuple[float, ...]
 
 
 class Side(nn.Module):
@@ -113,13 +112,6 @@ def runs(scores: Matrix, shop: Shop, queries: Sequence[str]) -> dict[str, list[s
     return {query: [shop.ids[place] for place in row] for query, row in zip(queries, best, strict=True)}
 
 
-def chosen_elsewhere(values: Mapping[Setting, Matrix]) -> Matrix:
-    """Return, for each question, the value under the setting that is best on the half it does not belong to."""
-    half = np.random.default_rng(SEED).permutation(len(next(iter(values.values())))) % 2 == 0
-    best = {side: max(values, key=lambda setting: values[setting][half == side].mean()) for side in (True, False)}
-    return np.where(half, values[best[False]], values[best[True]])
-
-
 def main() -> None:
     """Measure and publish."""
     cluster, shop = server(), Shop(FASHION)
@@ -142,24 +134,19 @@ def main() -> None:
     pairs = itertools.product(WEIGHTS, WEIGHTS)
     beside = chosen_elsewhere({(w, p): measured(keyword + w * words + p * looks) for w, p in pairs})
     alike = ndcg(runs(seen @ photos.T, shop, list(shop.asked)), shop.gains)
-    rows = [["two fields", _cell(alone), _cell(beside), _cell(alike)]]
+    rows = [["two fields", cell(alone), cell(beside), cell(alike)]]
     for name, vectors in joint.items():
         near = asked @ vectors.T
         own = chosen_elsewhere({(weight,): measured(keyword + weight * near) for weight in WEIGHTS})
         found = ndcg(runs(seen @ vectors.T, shop, list(shop.asked)), shop.gains)
         values = ((measured(near), alone), (own, beside), (found, alike))
-        rows.append([name, *(f"{_cell(value)}; {_cell(value - base, '+')}" for value, base in values)])
+        rows.append([name, *(f"{cell(value)}; {cell(value - base, '+')}" for value, base in values)])
     header = ("nDCG@10 [95 %]; paired difference", "words, vectors alone", "words, with the keyword", "photos")
     notes = (
         f"150 text and 150 photo queries, judged by attributes: weak labels. Seed {SEED}. A joint vector is trained on "
         "captions that its own text part contains, which is the best that a catalogue without queries offers."
     )
     publish("joint", "One vector a product or two, fashion", [table(header, rows)], notes=notes)
-
-
-def _cell(values: Matrix, sign: str = "") -> str:
-    low, high = interval(values)
-    return f"{values.mean():{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
 if __name__ == "__main__":

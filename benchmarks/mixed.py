@@ -15,9 +15,9 @@ from PIL.Image import Image
 from benchmarks.common import (
     DATA,
     FASHION,
-    SEED,
     Judgements,
-    interval,
+    cell,
+    chosen_elsewhere,
     loaded,
     ndcg,
     percentiles,
@@ -114,13 +114,6 @@ def _mixed(clauses: Sequence[Clause], share: float) -> tuple[list[Clause], float
     return [replace(clause, vector=mixture) if clause.name == PHOTO else clause for clause in kept], length
 
 
-def chosen_elsewhere(values: Mapping[tuple[float, float], np.ndarray]) -> np.ndarray:
-    """Return, for each question, the value under the setting that is best on the half it does not belong to."""
-    half = np.random.default_rng(SEED).permutation(len(next(iter(values.values())))) % 2 == 0
-    best = {side: max(values, key=lambda setting: values[setting][half == side].mean()) for side in (True, False)}
-    return np.where(half, values[best[False]], values[best[True]])
-
-
 def rows_of(mixer: Mixer, asked: Sequence[Wish], style: str) -> list[list[str]]:
     """Measure one style of words: the colour alone, or all that the customer wants."""
     measured: dict[str, np.ndarray] = {}
@@ -140,14 +133,7 @@ def rows_of(mixer: Mixer, asked: Sequence[Wish], style: str) -> list[list[str]]:
         settings = itertools.product(SHARES, WEIGHTS)
         measured[name] = chosen_elsewhere({setting: measure(*setting, mixed=mixed) for setting in settings})
     base = measured["a clause each"]
-    return [
-        [style, name, _cell(value), "" if value is base else _cell(value - base)] for name, value in measured.items()
-    ]
-
-
-def _cell(values: np.ndarray) -> str:
-    low, high = interval(values)
-    return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
+    return [[style, name, cell(value), "" if value is base else cell(value - base)] for name, value in measured.items()]
 
 
 def main() -> None:

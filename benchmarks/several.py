@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.aligned import Shop, towers
-from benchmarks.common import GROCERY, SEED, interval, publish, table
+from benchmarks.common import GROCERY, SEED, cell, publish, table
 from benchmarks.tower import START
 from esmm.encoders.vision import VisionEncoder
 
@@ -55,18 +55,13 @@ def main() -> None:
             ways = {"mean": questions @ means.T}
             if count:
                 ways["best"] = np.stack([(questions @ stack.T).max(axis=1) for stack in stacks], axis=1)
-            rows += [[name, str(1 + count), way, *_cells(ranks(near, right))] for way, near in ways.items()]
+            rows += [
+                [name, str(1 + count), way, *(cell(ranks(near, right) <= k) for k in (1, 5))]
+                for way, near in ways.items()
+            ]
     header = ("encoder", "photos a product, at most", "of several", "Recall@1 [95 %]", "Recall@5 [95 %]")
     notes = f"{len(asked)} questions, human truth; the further photos are from shops, as the questions are."
     publish("several", "Several photos a product, grocery", [table(header, rows)], notes=notes)
-
-
-def _cells(found: np.ndarray) -> list[str]:
-    cells = []
-    for k in (1, 5):
-        low, high = interval((found <= k).astype(float))
-        cells.append(f"{(found <= k).mean():.3f} [{low:.3f}, {high:.3f}]")
-    return cells
 
 
 if __name__ == "__main__":

@@ -32,11 +32,19 @@ _CONNECTION = [
 ]
 
 
-def connection_options(command: F) -> F:
-    """Add the options that say where Elasticsearch is, as :func:`esmm.server.find_server` takes them."""
-    for option in reversed(_CONNECTION):
-        command = option(command)
-    return command
+def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return one decorator that adds all of these options, which stand in the help in this order."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+# Where Elasticsearch is, as :func:`esmm.server.find_server` takes it.
+connection_options = together(*_CONNECTION)
 
 
 def recipe_option(command: F) -> F:

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from esmm.cli.common import F
+from esmm.cli.common import together
 
 if TYPE_CHECKING:
     from esmm.ingest.ray_engine import RayEngine
 
-_OPTIONS = [
+# What :func:`engine_of` takes.
+engine_options = together(
     click.option(
         "--engine",
         type=click.Choice(["local", "ray"]),
@@ -20,14 +21,7 @@ _OPTIONS = [
     ),
     click.option("--ray-address", help="With --engine ray: a cluster that runs [RAY_ADDRESS]; else one starts here."),
     click.option("--ray-workers", type=click.IntRange(1), help="With --engine ray: how many models at once."),
-]
-
-
-def engine_options(command: F) -> F:
-    """Add the options that :func:`engine_of` takes."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+)
 
 
 def engine_of(flags: dict[str, Any], device: str) -> "AbstractContextManager[RayEngine | None]":

@@ -8,28 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from esmm.cli.common import F
+from esmm.cli.common import together
 from esmm.cli.upgrade import read_text
 from esmm.errors import QueryError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_JUDGED = [
+# How judgements are read, and what their questions are asked with.
+judged_options = together(
     click.option("--query", "body", help="Your own search body (JSON): its query is the keyword clause."),
     click.option("--photos", multiple=True, metavar="PLACE", help="Folder or zip file with the photos of questions."),
     click.option(
         "--format", "form", default="auto", show_default=True, help="table, jsonl, trec, quepid or rank_eval."
     ),
     click.option("--topics", help="TREC topics: what the ids of qrels stand for."),
-]
-
-
-def judged_options(command: F) -> F:
-    """Add the options that say how judgements are read and what their questions are asked with."""
-    for option in reversed(_JUDGED):
-        command = option(command)
-    return command
+)
 
 
 def own_body(source: str | None) -> dict[str, Any] | None:

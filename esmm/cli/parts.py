@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from esmm.cli.common import F, connection_options, load_recipe, open_cluster, recipe_option
+from esmm.cli.common import connection_options, load_recipe, open_cluster, recipe_option, together
 from esmm.server import find_server
 
 if TYPE_CHECKING:
@@ -14,18 +14,12 @@ if TYPE_CHECKING:
     from esmm.ingest.parts import Part
     from esmm.ingest.run import Entry, Run
 
-_OPTIONS = [
+# What :func:`part_of_flags` takes.
+part_options = together(
     click.option("--part", help="Load one part of CATALOGUE, such as 3/16: the products whose ids hash to it."),
     click.option("--run", "run_name", help="With --part: the name of the run, the same for all its parts."),
-]
+)
 _WIDTHS = (6, 9, 12, 10)
-
-
-def part_options(command: F) -> F:
-    """Add the options that :func:`part_of_flags` takes."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 def part_of_flags(flags: dict[str, Any]) -> "Part | None":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from esmm.cli.common import F
+from esmm.cli.common import together
 
 if TYPE_CHECKING:
     from esmm.ingest.job import Wishes
@@ -30,7 +30,8 @@ def seconds(_context: click.Context, _option: click.Parameter, text: str) -> flo
     return float(match[1]) / (1000 if match[2] == "ms" else 1)
 
 
-_WISHES = [
+# What :func:`wishes_of` takes.
+wish_options = together(
     click.option(
         "--new-version", is_flag=True, help="Fill a whole new version, though the one in use could be updated."
     ),
@@ -50,14 +51,7 @@ _WISHES = [
         show_default=True,
         help="With --follow: how long a line may wait for others.",
     ),
-]
-
-
-def wish_options(command: F) -> F:
-    """Add the options that :func:`wishes_of` takes."""
-    for option in reversed(_WISHES):
-        command = option(command)
-    return command
+)
 
 
 def wishes_of(flags: dict[str, Any]) -> "Wishes":

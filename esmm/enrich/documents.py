@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from esmm.ingest.fingerprints import FIELD
 from esmm.ingest.records import Record, record_of, value_of
 
 if TYPE_CHECKING:
     from esmm.encoders import EncoderInfo
     from esmm.recipe import Recipe
 
-FIELD = "esmm.fingerprint"
 _ID = "_id"  # no field of a document can have this name
 
 

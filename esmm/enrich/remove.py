@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from esmm.enrich import target
-from esmm.enrich.documents import FIELD, bare, readable, vector_names
+from esmm.enrich.documents import bare, readable, vector_names
 from esmm.enrich.report import EnrichReport
 from esmm.enrich.update import Writer, update
 from esmm.errors import Incompatible
 from esmm.index_meta import put_meta
 from esmm.ingest import bulk
+from esmm.ingest.fingerprints import FIELD
 from esmm.ingest.patience import patient
 
 if TYPE_CHECKING:

@@ -12,13 +12,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from esmm.enrich import target
-from esmm.enrich.documents import FIELD, Document, State
+from esmm.enrich.documents import Document, State
 from esmm.enrich.report import EnrichReport
 from esmm.enrich.update import Writer, update
 from esmm.errors import IndexFault, LoadFailed, QueryError
 from esmm.index_meta import put_meta
 from esmm.ingest import bulk
 from esmm.ingest.batches import Batch, Preparer, chunked, encode, stored
+from esmm.ingest.fingerprints import FIELD
 from esmm.ingest.patience import patient
 from esmm.ingest.records import BadRecord
 from esmm.ingest.stages import ahead

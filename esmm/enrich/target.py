@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from esmm.enrich.documents import FIELD
 from esmm.errors import IndexFault
 from esmm.index_meta import ENRICHED, new_meta
+from esmm.ingest.fingerprints import FIELD
 from esmm.ingest.index import index_body
 
 if TYPE_CHECKING:

@@ -78,8 +78,7 @@ class Writer:
             for out in batch:
                 if out.record.id not in stopped:
                     self.report.stored += 1
-                    for name in out.vectors:
-                        self.report.vectors[name] = self.report.vectors.get(name, 0) + 1
+                    self.report.wrote(out.vectors)
             self.on_progress(self.report)
 
     def _refused(self, fault: bulk.Refused) -> None:

@@ -128,8 +128,7 @@ def note(sent: list[bulk.Outgoing], refused: list[bulk.Refused], job: "Job", led
         else:
             report.new += 1
         sample.offer(out.record)
-        for name in out.vectors:
-            report.vectors[name] = report.vectors.get(name, 0) + 1
+        report.wrote(out.vectors)
 
 
 class Sample:

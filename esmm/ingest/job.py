@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
     from esmm.cluster import Capabilities
-    from esmm.encoders import Encoder
+    from esmm.encoders import Encoder, EncoderInfo
     from esmm.ingest.lines import Items
     from esmm.ingest.parts import Part
     from esmm.ingest.ray_engine import RayEngine
@@ -88,6 +88,11 @@ class Job:
     on_progress: Callable[[LoadReport], None]
     engine: "RayEngine | None" = None
     report: LoadReport = field(default_factory=LoadReport)
+
+    @property
+    def infos(self) -> "dict[str, EncoderInfo]":
+        """Who makes the vectors of each clause."""
+        return {clause: encoder.info for clause, encoder in self.encoders.items()}
 
     @property
     def vector_fields(self) -> dict[str, str]:

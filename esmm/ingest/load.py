@@ -10,20 +10,18 @@ from esmm.ingest.fill import checked, fill
 from esmm.ingest.job import Job, Server, Source, Wishes
 from esmm.ingest.load_part import load_part
 from esmm.ingest.lock import alone
-from esmm.ingest.patience import dogged, patient
-from esmm.ingest.publish import publish, verify
+from esmm.ingest.patience import patient
+from esmm.ingest.publish import publish, settle, verify
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.run import refuse_during_run
 from esmm.ingest.seen import SeenIds
 from esmm.ingest.sync import check_deletes, delete_unseen
 from esmm.ingest.target import Target, choose
-from esmm.query.calibrate import measure_saturation
 
 if TYPE_CHECKING:
     from esmm.encoders import Encoder
     from esmm.ingest.lock import Lock
     from esmm.ingest.ray_engine import RayEngine
-    from esmm.ingest.records import Record
     from esmm.ingest.vectors import VectorCache
     from esmm.recipe import Recipe
 
@@ -47,8 +45,9 @@ def load(
 
     Where the version in use has the shape that recipe and encoders give, only what changed is written, in place. Else
     a new version is filled, and the alias moves to it once it is whole. One part of a catalogue always goes into a new
-    version, which its run fills together. Whatever ends the load early, the same load
-    goes on where this one stopped: an unfinished version stays, and the vectors made so far are in the cache.
+    version, which its run fills together. Whatever ends the load early, the same load goes on where this one stopped:
+    an unfinished version stays, and the vectors made so far are in the cache.
+
     Raises CatalogueError, ClusterError, of that Locked where another load is under way, or LoadFailed.
     """
     job = Job(source, recipe, server, encoders, cache, on_progress, engine)
@@ -105,7 +104,7 @@ def _in_place(job: Job, target: Target, lock: "Lock", seen: SeenIds, wishes: Wis
     if wishes.sync and report.missing:
         check_deletes(report, before, wishes.max_deletes)
         report.deleted, report.missing = delete_unseen(client, target.name, seen), 0
-    patient()(_settle, job, target, sample)
+    settle(job, target.name, sample)
 
 
 def _held(job: Job, target: Target) -> int:
@@ -118,11 +117,3 @@ def _check_any(report: LoadReport) -> None:
     if not report.stored:
         first = report.reasons[0] if report.reasons else "it holds none"
         raise LoadFailed(f"no product could be stored: {first}", "mend the catalogue or the recipe, then load again")
-
-
-def _settle(job: Job, target: Target, sample: "list[Record]") -> None:
-    client, report = dogged(job.server.client), job.report
-    client.indices.refresh(index=target.name)
-    index.verify_sample(client, target.name, sample)
-    report.saturation = measure_saturation(client, target.name, job.recipe)
-    index.serve(client, job.recipe, target.name, saturation=report.saturation)

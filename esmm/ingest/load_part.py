@@ -76,8 +76,7 @@ def give_up(client: "Elasticsearch", run: Run) -> bool:
 
 def _joined(job: "Job", part: "Part") -> Run:
     """Return the run of a part; begin it where this part is the first."""
-    infos = {clause: encoder.info for clause, encoder in job.encoders.items()}
-    shape = index.shape_of(job.recipe, infos, can=job.server.can)
+    shape = index.shape_of(job.recipe, job.infos, can=job.server.can)
 
     def found() -> Run | None:
         run = find_run(job.server.client, job.report.alias)
@@ -90,9 +89,9 @@ def _joined(job: "Job", part: "Part") -> Run:
 
 def _begun(job: "Job", part: "Part", shape: str) -> Run:
     """Make the version that the parts will fill."""
-    client, infos = job.server.client, {clause: encoder.info for clause, encoder in job.encoders.items()}
+    client = job.server.client
     known = unfinished_dropped(client, index.versions(client, job.report.alias))
-    index.create(client, job.recipe, infos, name=known.next, can=job.server.can)
+    index.create(client, job.recipe, job.infos, name=known.next, can=job.server.can)
     return begin_run(client, Run(known.alias, part.run, part.of, known.next, shape))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from esmm.ingest.catalogue import Rejected
@@ -39,6 +40,11 @@ class Counts:
     def done(self) -> int:
         """The products that need no more work."""
         return self.rejected
+
+    def wrote(self, fields: "Iterable[str]") -> None:
+        """Count the vectors of one product, by field."""
+        for name in fields:
+            self.vectors[name] = self.vectors.get(name, 0) + 1
 
     @property
     def exit_code(self) -> int:

@@ -9,7 +9,6 @@ from esmm.ingest import index
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
-    from esmm.encoders import EncoderInfo
     from esmm.ingest.job import Job
 
 
@@ -51,7 +50,7 @@ def choose(job: "Job", *, new_version: bool) -> Target:
     if left:
         client.indices.refresh(index=left)
     else:
-        index.create(client, job.recipe, _infos(job), name=known.next, can=job.server.can)
+        index.create(client, job.recipe, job.infos, name=known.next, can=job.server.can)
     name = left or known.next
     return replace(target, name=name, known=known, begun=bool(left), writer=index.open_writer(client, name))
 
@@ -61,11 +60,7 @@ def _wanted(job: "Job") -> Target:
     known = index.versions(job.server.client, job.recipe.index.name)
     if known.current:  # a load that was killed as it moved the alias could not say so
         index.mark_ready(job.server.client, known.current)
-    return Target("", index.shape_of(job.recipe, _infos(job), can=job.server.can), known)
-
-
-def _infos(job: "Job") -> "dict[str, EncoderInfo]":
-    return {clause: encoder.info for clause, encoder in job.encoders.items()}
+    return Target("", index.shape_of(job.recipe, job.infos, can=job.server.can), known)
 
 
 def _unfinished(client: "Elasticsearch", known: index.Versions, shape: str) -> str | None:
