@@ -43,19 +43,16 @@ class Host:
 
     _statuses: list[int] = field(default_factory=list)
 
-    @contextmanager
-    def noted(self, handler: "Handler") -> Iterator[None]:
+    def note(self, handler: "Handler") -> None:
+        """Count a request in, let it wait, and count it out before the answer: who has that may ask again at once."""
         headers = {name.lower(): value for name, value in handler.headers.items()}
         with self._lock:
             self.asked.append(Asked(handler.path, headers, handler.client_address))
             self._busy += 1
             self.busiest = max(self.busiest, self._busy)
-        try:
-            time.sleep(self.latency)
-            yield
-        finally:
-            with self._lock:
-                self._busy -= 1
+        time.sleep(self.latency)
+        with self._lock:
+            self._busy -= 1
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -66,15 +63,15 @@ class Handler(BaseHTTPRequestHandler):
     host: Host
 
     def do_GET(self) -> None:
-        with self.host.noted(self):
-            if self.path in self.host.answers:
-                self.host.answers[self.path](self)
-            elif (data := self.host.photos.get(self.path)) is None:
-                self.send(404, b"no such page")
-            elif self._known():
-                self.send(304, b"", **self.host.headers)
-            else:
-                self.send(200, data, **self.host.headers)
+        self.host.note(self)
+        if self.path in self.host.answers:
+            self.host.answers[self.path](self)
+        elif (data := self.host.photos.get(self.path)) is None:
+            self.send(404, b"no such page")
+        elif self._known():
+            self.send(304, b"", **self.host.headers)
+        else:
+            self.send(200, data, **self.host.headers)
 
     def _known(self) -> bool:
         pairs = (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified"))

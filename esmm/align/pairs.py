@@ -14,7 +14,7 @@ from esmm.encoders.pixels import fitted
 from esmm.errors import AlignError, PhotoError
 from esmm.ingest.catalogue import read
 from esmm.ingest.records import fitting
-from esmm.photos import Photos, decode, shown
+from esmm.photos import Photo, Photos, decode, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,16 +89,20 @@ def _one_catalogue(source: "Source", recipe: "Recipe", file: Any, *, side: int, 
     ):
         end.callback(pool.shutdown, cancel_futures=True)
 
-        def pixels(pair: tuple[list[str], str]) -> Any:
+        def pixels(photo: Photo | PhotoError) -> Any:
+            if isinstance(photo, PhotoError):
+                return photo
             try:
-                square = fitted(decode(photos.read(pair[1])), side)
+                square = fitted(decode(photo.data or b""), side)
             except PhotoError as error:
                 return error
             return square, ground_of(square)
 
         wanted = _wanted(source, recipe, names, found)
         while chunk := list(islice(wanted, _AHEAD)):
-            for pair, made in zip(chunk, pool.map(pixels, chunk), strict=True):
+            fetched = photos.find_all((reference for _, reference in chunk), lambda _: False)
+            squares = pool.map(pixels, [fetched[reference] for _, reference in chunk])
+            for pair, made in zip(chunk, squares, strict=True):
                 _keep(pair, made, file, found)
                 if limit and len(found.parts) >= limit:
                     return found

@@ -1,21 +1,25 @@
 """What an enrichment is about: which index, by which recipe and encoders, how gently."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esmm.enrich.documents import Reader
 from esmm.enrich.scan import SLICES, Scan
+from esmm.enrich.update import Writer
 from esmm.ingest.batches import BATCH
 from esmm.ingest.report import Ledger
-from esmm.photos import Photos
+from esmm.photos import PER_HOST, Photos, remembering
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
     from esmm.encoders import Encoder, EncoderInfo
+    from esmm.enrich.report import EnrichReport
     from esmm.enrich.target import Target
+    from esmm.ingest.fill import Claim
     from esmm.ingest.report import Counts
     from esmm.recipe import Recipe
 
@@ -61,6 +65,13 @@ class Job:
         """Open the lists of faults, named by the index."""
         return Ledger(report, self.faults, self.recipe.index.name)
 
-    def open_photos(self) -> Photos:
+    def writer(self, target: "Target", report: "EnrichReport", ledger: Ledger, claim: "Claim") -> Writer:
+        """Return what reads the index and writes into it, as long as the claim to it holds."""
+        scan = self.scan(target, on_lost=report.lost_pit)
+        return Writer(scan, report, claim, self.docs_per_second, self.on_progress, ledger.product)
+
+    def open_photos(self) -> AbstractContextManager[Photos]:
         """Open the places of photos."""
-        return Photos(self.photos, allow_private=self.allow_private)
+        image = self.recipe.image
+        per_host = image.fetch_per_host if image else PER_HOST
+        return remembering(self.photos, allow_private=self.allow_private, per_host=per_host)

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 from esmm.enrich import target
 from esmm.enrich.documents import bare, readable, vector_names
 from esmm.enrich.report import EnrichReport
-from esmm.enrich.update import Writer, update
+from esmm.enrich.update import update
 from esmm.errors import Incompatible
 from esmm.index_meta import put_meta
 from esmm.ingest import bulk
 from esmm.ingest.fingerprints import FIELD
+from esmm.ingest.lock import alone
 from esmm.ingest.patience import patient
 
 if TYPE_CHECKING:
     from esmm.cluster import Capabilities
     from esmm.enrich.job import Job
     from esmm.enrich.target import Target
+    from esmm.ingest.lock import Lock
 
 # A partial document can empty a field, but only a script can take it out of _source.
 _TAKE_OUT = "for (field in params.fields) { ctx._source.remove(field) }"
@@ -29,7 +31,8 @@ _TAKE_OUT = "for (field in params.fields) { ctx._source.remove(field) }"
 def remove(job: "Job", can: "Capabilities", *, dry_run: bool = False) -> EnrichReport:
     """Take vectors, fingerprints and the note out of the recipe's index; ``dry_run`` counts the documents only.
 
-    What ends it early leaves the rest for the next run. Raises Incompatible if the server has no scripts.
+    What ends it early leaves the rest for the next run. Raises Incompatible if the server has no scripts,
+    Locked where another run is at this index.
     """
     if not can.painless:
         raise Incompatible(
@@ -41,14 +44,15 @@ def remove(job: "Job", can: "Capabilities", *, dry_run: bool = False) -> EnrichR
     if dry_run:
         report.read = job.client.count(index=found.index, query=_with_any(names))["count"]
         return report
-    _take_out(job, found, names, report)
-    if not report.conflicts:
-        patient()(put_meta, job.client, found.index, None)
+    with alone(job.client, found.name, doing="esmm enrich --remove") as lock:
+        _take_out(job, found, names, report, lock)
+        if not report.conflicts:
+            patient()(put_meta, job.client, found.index, None)
     report.seconds = time.monotonic() - report.started
     return report
 
 
-def _take_out(job: "Job", found: "Target", names: list[str], report: EnrichReport) -> None:
+def _take_out(job: "Job", found: "Target", names: list[str], report: EnrichReport, lock: "Lock") -> None:
     script = {"source": _TAKE_OUT, "lang": "painless", "params": {"fields": [*names, FIELD.partition(".")[0]]}}
 
     def updates(hits: Iterable[dict[str, Any]]) -> Iterator[list[bulk.Outgoing]]:
@@ -65,9 +69,8 @@ def _take_out(job: "Job", found: "Target", names: list[str], report: EnrichRepor
         yield waiting
 
     with job.ledger(report) as ledger:
-        scan = job.scan(found, on_lost=report.lost_pit)
-        writer = Writer(scan, report, job.docs_per_second, job.on_progress, ledger.product)
-        writer.write(readable({name: name for name in names}), updates, only=_with_any(names))
+        body = readable({name: name for name in names})
+        job.writer(found, report, ledger, lock).write(body, updates, only=_with_any(names))
 
 
 def _with_any(names: list[str]) -> dict[str, Any]:

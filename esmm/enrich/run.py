@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 from esmm.enrich import target
 from esmm.enrich.documents import Document, State
 from esmm.enrich.report import EnrichReport
-from esmm.enrich.update import Writer, update
+from esmm.enrich.update import update
 from esmm.errors import IndexFault, LoadFailed, QueryError
 from esmm.index_meta import put_meta
 from esmm.ingest import bulk
 from esmm.ingest.batches import Batch, Preparer, chunked, encode, stored
 from esmm.ingest.fingerprints import FIELD
+from esmm.ingest.lock import alone
 from esmm.ingest.patience import patient
 from esmm.ingest.records import BadRecord
 from esmm.ingest.stages import ahead
@@ -40,7 +41,8 @@ def enrich(job: "Job", cache: "VectorCache") -> EnrichReport:
     """Give the documents of the recipe's index the vectors that they lack; change nothing else in them.
 
     What ends it early leaves the index sound: each document has its vectors, or is as it was. The next run goes on.
-    Raises IndexFault before anything is written where that index cannot take the vectors, else ClusterError.
+    Raises IndexFault before anything is written where that index cannot take the vectors, else ClusterError, of that
+    Locked where another run is at this index.
     """
     found = target.find(job.client, job.recipe.index.name)
     lacking = target.additions(found, job.recipe, job.infos)
@@ -52,14 +54,13 @@ def enrich(job: "Job", cache: "VectorCache") -> EnrichReport:
         if lacking:
             job.client.indices.put_mapping(index=found.index, properties=lacking)
 
-    with job.ledger(report) as ledger, job.open_photos() as photos:
-        work = _Work(job, Preparer(job.encoders, photos, cache, ledger), cache, ledger, report, ready)
-        scan = job.scan(found, on_lost=report.lost_pit)
-        writer = Writer(scan, report, job.docs_per_second, job.on_progress, ledger.product)
-        writer.write(job.reader.search, work.updates)
-    _check(report)
-    note = target.enriched_note(job.recipe, job.infos, saturation)
-    patient()(put_meta, job.client, found.index, note)
+    with alone(job.client, found.name, doing="esmm enrich") as lock:
+        with job.ledger(report) as ledger, job.open_photos() as photos:
+            work = _Work(job, Preparer(job.encoders, photos, cache, ledger), cache, ledger, report, ready)
+            job.writer(found, report, ledger, lock).write(job.reader.search, work.updates)
+        _check(report)
+        note = target.enriched_note(job.recipe, job.infos, saturation)
+        patient()(put_meta, job.client, found.index, note)
     report.saturation = saturation
     report.seconds = time.monotonic() - report.started
     return report

@@ -17,6 +17,7 @@ from esmm.ingest.patience import patient
 
 if TYPE_CHECKING:
     from esmm.enrich.report import EnrichReport
+    from esmm.ingest.fill import Claim
 
 Json = dict[str, Any]
 Step = Callable[[Iterable[Json]], Iterator[list[bulk.Outgoing]]]
@@ -28,10 +29,11 @@ _CONFLICT, _GONE = "version_conflict_engine_exception", "document_missing_except
 
 @dataclass
 class Writer:
-    """Sends updates of the documents of one scan, and counts what became of them."""
+    """Sends updates of the documents of one scan, while its claim holds, and counts what became of them."""
 
     scan: Scan
     report: "EnrichReport"
+    claim: "Claim"
     docs_per_second: int | None = None
     on_progress: Callable[[Any], None] = lambda _: None
     reject: Callable[[str, str], None] = lambda _id, _reason: None
@@ -72,6 +74,7 @@ class Writer:
     def _send(self, batches: Iterable[list[bulk.Outgoing]]) -> None:
         sender = bulk.Sender(self.scan.client, self.scan.index)
         for batch, refused in sender.stream(paced(batches, self.docs_per_second)):
+            self.claim.check()
             for fault in refused:
                 self._refused(fault)
             stopped = {fault.record.id for fault in refused}

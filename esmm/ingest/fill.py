@@ -6,7 +6,7 @@ at most a few batches to the next, so memory stays bounded.
 
 import random
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from esmm.ingest import bulk
@@ -16,8 +16,7 @@ from esmm.ingest.lines import Line, Rejected
 from esmm.ingest.records import BadRecord, Record, record_of
 from esmm.ingest.report import Ledger
 from esmm.ingest.stages import ahead
-from esmm.paths import photo_memory_path
-from esmm.photos import PER_HOST, Photos, UrlMemory
+from esmm.photos import PER_HOST, Photos, remembering
 
 if TYPE_CHECKING:
     from esmm.ingest.job import Job
@@ -65,12 +64,10 @@ def opened(job: "Job") -> Iterator[tuple[Ledger, Photos]]:
     source, image = job.source, job.recipe.image
     with (
         Ledger(job.report, source.fault_folder, source.stem) as ledger,
-        closing(UrlMemory(photo_memory_path())) as memory,
-        Photos(
+        remembering(
             [source.folder, *source.photos],
             allow_private=source.allow_private,
             per_host=image.fetch_per_host if image else PER_HOST,
-            memory=memory,
         ) as photos,
     ):
         yield ledger, photos

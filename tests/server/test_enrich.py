@@ -20,8 +20,9 @@ from esmm.enrich.report import EnrichReport
 from esmm.enrich.run import enrich
 from esmm.enrich.scan import Scan
 from esmm.enrich.verify import survey
-from esmm.errors import IndexFault, LoadFailed, Unreachable
+from esmm.errors import IndexFault, LoadFailed, Locked, Unreachable
 from esmm.index_meta import meta_of, put_meta
+from esmm.ingest.lock import Lock, alone, lock_index
 from esmm.ingest.vectors import VectorCache
 from esmm.query.search import Ask, Searcher
 from esmm.recipe import Recipe
@@ -299,6 +300,30 @@ def test_removed_it_is_as_it_was(
         Searcher(client, recipe, can)
     assert remove(job, can).read == 0
     assert run().stored == COUNT
+
+
+@pytest.mark.usefixtures("painless")
+def test_one_at_a_time(run: Run, client: Elasticsearch, filled: str, job: Job, can: Capabilities) -> None:
+    before = sources(client, filled)
+    with alone(client, filled, doing="esmm enrich"):
+        for another in (run, lambda: remove(job, can)):
+            with pytest.raises(Locked, match="is being changed by esmm enrich on"):
+                another()
+    assert sources(client, filled) == before
+    assert run().stored == COUNT
+    assert not client.indices.exists(index=lock_index(filled)), "given back"
+
+
+def test_who_lost_the_lock_writes_no_more(
+    run: Run, client: Elasticsearch, filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(_: Lock) -> None:
+        raise Locked("another run took over", "let it end")
+
+    monkeypatch.setattr(Lock, "check", lost)
+    with pytest.raises(Locked, match="took over"):
+        run(docs_per_second=10)
+    assert having(client, filled, "text_vector") < COUNT
 
 
 def test_an_alias_of_one_index(run: Run, client: Elasticsearch, alias: str) -> None:
