@@ -1,10 +1,11 @@
 """Loading beside others: ``helpers.bulk`` with float lists, the usual script, LangChain's and LlamaIndex's stores.
 
 First with vectors ready (drawn, not encoded): nothing but sending. Then from texts to a searchable index, with the
-same MiniLM on the same texts, and beside the encoder alone. All take turns in each round, so that a machine that slows
-down slows all; each must hold every document in the end. The stores are measured where they are installed; they bring
-an older client, so an environment of their own is best:
-pip install langchain-elasticsearch llama-index-vector-stores-elasticsearch
+same MiniLM on the same texts, and beside the encoder alone; the stores encode by the classes that belong to them. All
+take turns in each round, so that a machine that slows down slows all; each must hold every document in the end. The
+stores are measured where they are installed; they bring an older client, so an environment of their own is best:
+pip install langchain-elasticsearch langchain-huggingface llama-index-vector-stores-elasticsearch
+llama-index-embeddings-huggingface
 """
 
 import argparse
@@ -17,10 +18,11 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import elasticsearch
 import numpy as np
@@ -30,6 +32,7 @@ from benchmarks.common import ESCI, publish, server, table
 from esmm.cli.common import Cluster
 from esmm.encoders import Encoder, load_encoders
 from esmm.encoders.digest import DigestEncoder
+from esmm.encoders.resolve import find_model
 from esmm.ingest import index
 from esmm.ingest.batches import BATCH
 from esmm.ingest.bulk import Outgoing, Sender
@@ -99,7 +102,7 @@ def ours_ready(bench: Bench, name: str) -> None:
         for start in range(0, len(bench.records), BATCH):
             chunk = zip(bench.records[start : start + BATCH], bench.vectors[start:], strict=False)
             yield [
-                Outgoing(record, bulk_lines(record, {FIELD: vector}, packed=packed), (FIELD,))
+                Outgoing(record, bulk_lines(record, {FIELD: vector}, packed=packed, fingerprint=record.id), (FIELD,))
                 for record, vector in chunk
             ]
 
@@ -129,40 +132,38 @@ def usual(bench: Bench, name: str) -> None:
     _bulk(bench, name, ((record, bench.encoder.encode([text])[0].tolist()) for record, text in made))
 
 
+@cache
+def _model_folder() -> str:
+    return str(find_model(ESCI.recipe.text.model if ESCI.recipe.text else ""))
+
+
+@cache
+def _langchain_model() -> Any:
+    from langchain_huggingface import HuggingFaceEmbeddings
+
+    return HuggingFaceEmbeddings(model_name=_model_folder())
+
+
 def langchain(bench: Bench, name: str) -> None:
-    """Add the texts to LangChain's store, the other fields as metadata."""
-    from langchain_core.embeddings import Embeddings
+    """Add the texts to LangChain's store, the other fields as metadata, encoded by its own class for such models."""
     from langchain_elasticsearch import DenseVectorStrategy, ElasticsearchStore
 
-    class Same(Embeddings):
-        def embed_documents(self, texts: list[str]) -> list[list[float]]:
-            return bench.encoder.encode(texts).tolist()
-
-        def embed_query(self, text: str) -> list[float]:
-            return bench.encoder.encode([text])[0].tolist()
-
-    store = ElasticsearchStore(name, embedding=Same(), es_url=bench.url, strategy=DenseVectorStrategy())
+    store = ElasticsearchStore(name, embedding=_langchain_model(), es_url=bench.url, strategy=DenseVectorStrategy())
     store.add_texts(bench.texts, [record.fields for record in bench.records], [record.id for record in bench.records])
 
 
+@cache
+def _llama_model() -> Any:
+    from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+
+    return HuggingFaceEmbedding(model_name=_model_folder(), embed_batch_size=32)
+
+
 def llama(bench: Bench, name: str) -> None:
-    """Build LlamaIndex's index over its Elasticsearch store, a node a text, the other fields as metadata."""
+    """Build LlamaIndex's index over its Elasticsearch store, a node a text, encoded by its own class for them."""
     from llama_index.core import StorageContext, VectorStoreIndex
-    from llama_index.core.embeddings import BaseEmbedding
     from llama_index.core.schema import TextNode
     from llama_index.vector_stores.elasticsearch import ElasticsearchStore
-
-    class Same(BaseEmbedding):
-        def _get_text_embedding(self, text: str) -> list[float]:
-            return self._get_text_embeddings([text])[0]
-
-        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-            return bench.encoder.encode(texts).tolist()
-
-        _get_query_embedding = _get_text_embedding
-
-        async def _aget_query_embedding(self, query: str) -> list[float]:
-            return self._get_text_embedding(query)
 
     store = ElasticsearchStore(index_name=name, es_url=bench.url)
     hidden = sorted({key for record in bench.records for key in record.fields})  # the text alone is encoded
@@ -171,7 +172,7 @@ def llama(bench: Bench, name: str) -> None:
         for record, text in zip(bench.records, bench.texts, strict=True)
     ]
     storage = StorageContext.from_defaults(vector_store=store)
-    VectorStoreIndex(nodes, storage_context=storage, embed_model=Same(embed_batch_size=32))
+    VectorStoreIndex(nodes, storage_context=storage, embed_model=_llama_model())
     store.close()
 
 
@@ -249,7 +250,7 @@ def _ratio(mine: Sequence[float], theirs: Sequence[float]) -> str:
 def main() -> None:
     """Measure and publish."""
     asked = argparse.ArgumentParser()
-    for name, default in (("ready", 4000), ("whole", 512), ("ready-rounds", 7), ("rounds", 3)):
+    for name, default in (("ready", 4000), ("whole", 2048), ("ready-rounds", 7), ("rounds", 3)):
         asked.add_argument(f"--{name}", type=int, default=default)
     args = asked.parse_args()
     cluster, tables = server(), list[str]()
