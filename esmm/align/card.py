@@ -20,11 +20,11 @@ near vectors. Made by `esmm align`; use it as `image.model` in a recipe.
   parameters, stored as 16-bit floats.
 - Data: {pairs:,} pairs of photo and text ({validation:,} kept for validation), {captions:,} captions.
 - Settings: {settings}.
-- Epochs: {last}, the best of them {best}.
+- Epochs: {last}, the best of them {best}.{refit}
 
 ## On the validation pairs
 
-Which caption belongs to which photo, among {validation:,}; equal captions are equally right.
+Which caption belongs to which photo, among {validation:,}; equal captions are equally right.{when}
 
 | | Recall@1 | Recall@5 | Recall@10 | MRR | MAP |
 |---|---|---|---|---|---|
@@ -61,6 +61,8 @@ def write_card(training: "Training", folder: Path) -> None:
         last=history[-1].number,
         best=training.best.number,
         rows="\n".join(rows),
+        refit=" Its projection was then fitted to all pairs." if training.settings.refit else "",
+        when=" Measured before that last fit." if training.settings.refit else "",
     )
     with whole(folder / CARD) as beside:
         beside.write_text(text, encoding="utf-8")

@@ -46,22 +46,36 @@ class Corpus:
         self.training, self.validation = _split(len(pairs.captions), settings)
         self._hard = self._neighbours(settings) if settings.hard else {}
 
+    @property
+    def count(self) -> int:
+        """How many pairs there are."""
+        return len(self._captions)
+
     def steps(self, batch: int) -> int:
         """Return how many batches make an epoch."""
         return max(1, len(self.training) // batch)
 
     def batches(self, settings: "Settings", rng: np.random.Generator) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
-        catalogues = self._by_catalogue()
+        catalogues = self._by_catalogue(self.training)
         streams = [_shuffled(numbers, rng) for numbers in catalogues]
-        shares = np.array([len(numbers) for numbers in catalogues]) ** _SMOOTHING
+        shares = _shares(catalogues)
         size = min(settings.batch, len(self.training))
         for _ in range(self.steps(settings.batch)):
             easy = max(1, round(size * (1 - settings.hard)))
-            counts = rng.multinomial(easy, shares / shares.sum())
+            counts = rng.multinomial(easy, shares)
             drawn = [next(stream) for stream, count in zip(streams, counts, strict=True) for _ in range(count)]
             rng.shuffle(drawn)  # the first of a batch are also seen in scenes
             yield self._batch(drawn, size, rng)
+
+    def drawn(self, count: int, rng: np.random.Generator, pairs: np.ndarray) -> np.ndarray:
+        """Return so many places in ``pairs``, some twice; small catalogues count more than their number of pairs."""
+        where, catalogues = self._catalogue[pairs], self._by_catalogue(np.arange(self.count))
+        counts = rng.multinomial(count, _shares(catalogues))
+        places = [np.flatnonzero(where == self._catalogue[numbers[0]]) for numbers in catalogues]
+        return rng.permutation(
+            np.concatenate([rng.choice(found, size=n) for found, n in zip(places, counts, strict=True)])
+        )
 
     def bank(self, rng: np.random.Generator) -> np.ndarray:
         """Return the numbers of captions drawn from all, to compare photos with beside those of the batch."""
@@ -79,9 +93,9 @@ class Corpus:
         """Return the vectors of these captions."""
         return self.vectors[[self._captions[pair][0] for pair in pairs]].numpy()
 
-    def _by_catalogue(self) -> list[np.ndarray]:
-        where = self._catalogue[self.training]
-        return [self.training[where == number] for number in np.unique(where)]
+    def _by_catalogue(self, pairs: np.ndarray) -> list[np.ndarray]:
+        where = self._catalogue[pairs]
+        return [pairs[where == number] for number in np.unique(where)]
 
     def _batch(self, drawn: list[int], size: int, rng: np.random.Generator) -> Batch:
         captions = self.redrawn(drawn, rng).tolist()
@@ -110,6 +124,12 @@ class Corpus:
             firsts[number]: [(int(rng.choice(holders[firsts[other]])), firsts[other]) for other in others]
             for number, others in near.items()
         }
+
+
+def _shares(catalogues: Sequence[np.ndarray]) -> np.ndarray:
+    """Return how much of a batch each catalogue gets."""
+    weights = np.array([len(numbers) for numbers in catalogues]) ** _SMOOTHING
+    return np.asarray(weights / weights.sum())
 
 
 def _split(count: int, settings: "Settings") -> tuple[np.ndarray, np.ndarray]:

@@ -137,8 +137,19 @@ def _trained(training: Training, folder: Path, watch: Watch) -> None:
         training.save(folder / CHECKPOINT)
         _write(folder / METRICS, [epoch.as_json() for epoch in training.history])
         write_curves(training.history, folder / CURVES)
-    best = load_tower(folder)
-    training.tower.load_state_dict(best.state_dict())
+    if not training.refitted:
+        training.tower.load_state_dict(load_tower(folder).state_dict())
+        _described(training, folder, before)
+        if training.settings.refit:
+            watch.on_stage("fitting the projection to all pairs")
+            training.refit(watch.on_step)
+            training.save(folder / CHECKPOINT)  # before the tower: a refit must not begin from a tower that had one
+    if training.refitted:
+        save_tower(training.tower, folder)
+
+
+def _described(training: Training, folder: Path, before: np.ndarray) -> None:
+    """Write the page and the card: how good the best epoch's tower is on photos that it has not seen."""
     write_page(
         folder / PAGE,
         title=training.tower.config.name,

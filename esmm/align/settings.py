@@ -17,7 +17,8 @@ class Settings:
     ``warmup`` is the share of all steps in which the rate rises. ``hard`` is the share of a batch drawn among the BM25
     neighbours of the rest of it. ``scenes`` weighs the loss between a photo and the same product in a made-up scene (0
     leaves it out), ``keep`` the one that keeps photos near each other in the probe which the backbone had near.
-    ``patience`` is how many epochs without gain end the training.
+    ``patience`` is how many epochs without gain end the training, and ``refit`` how many passes over all pairs the
+    projection of the best of them gets in the end.
     """
 
     train: Part = "all"
@@ -36,6 +37,7 @@ class Settings:
     keep: float = 1.0
     validation: float = 0.05
     patience: int = 4
+    refit: int = 40
     seed: int = 1
 
     def as_json(self) -> dict[str, Any]:

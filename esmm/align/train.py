@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from esmm.align.augment import as_floats, catalogue_view, scene_view
 from esmm.align.corpus import Batch, Corpus
@@ -29,13 +30,15 @@ _EVALUATED = 128
 _STANDARD = 2000  # photos that the scale of the features is taken from
 # The probe sees so many views of each photo, in batches so many times as large, at this rate.
 _PROBE_VIEWS, _PROBE_BATCHES, _PROBE_RATE = 3, 4, 4e-3
+# The refit draws so many pairs at a time, a quarter of them also in scenes, at this rate, and forgets so many features.
+_REFIT_BATCH, _REFIT_RATE, _FORGOTTEN = 512, 2e-3, 0.2
 
 OnStep = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class _Stored:
-    """Features of the photos of some pairs, and of the first of them in scenes: 16-bit floats, shape (n, width)."""
+    """Features of the photos of some pairs, and of some of them in scenes: 16-bit floats, shape (n, width)."""
 
     pairs: np.ndarray
     photos: torch.Tensor
@@ -48,6 +51,7 @@ class Training:
     def __init__(self, tower: Tower, corpus: Corpus, settings: Settings, *, device: str = "cpu") -> None:
         self.tower, self.corpus, self.settings = tower.to(device), corpus, settings
         self.history: list[Epoch] = []
+        self.refitted = False
         self._device = torch.device(device)
         self._vectors = corpus.vectors.to(device)
         self._log_scale = nn.Parameter(torch.tensor(math.log(20.0), device=device))
@@ -130,6 +134,33 @@ class Training:
         self.history.append(self._measured(number, sum(losses) / len(losses), began))
         return self.history[-1]
 
+    def refit(self, on_step: OnStep = lambda _done, _all: None) -> None:
+        """Fit the projection to all pairs, those of validation too, on stored features.
+
+        Epochs are chosen by photos that they have not seen. A shop searches the photos that it trained on: here their
+        captions are learned by heart. The features that are dropped (Srivastava et al. 2014) keep it from forgetting
+        what holds for others.
+        """
+        torch.manual_seed(self.settings.seed)
+        rng = np.random.default_rng([self.settings.seed, 1 << 20])
+        self.tower.train()
+        stored, whole = self._stored_all(rng), self.corpus.count
+        head = self._optimiser.param_groups[0]["params"]
+        optimiser = torch.optim.AdamW(head, weight_decay=self.settings.weight_decay)
+        in_scene = min(len(stored.scenes), _REFIT_BATCH // _SCENE_SHARE)
+        steps = math.ceil(self.settings.refit * whole / _REFIT_BATCH)
+        for done in range(steps):
+            optimiser.param_groups[0]["lr"] = _REFIT_RATE * _schedule(done / steps, self.settings.warmup)
+            picked = rng.choice(max(len(stored.scenes), 1), size=in_scene, replace=False)
+            rows = np.concatenate([whole + picked, self.corpus.drawn(_REFIT_BATCH - in_scene, rng, stored.pairs)])
+            features = torch.cat([stored.photos[rows], stored.scenes[picked]]).to(self._device).float()
+            seen = self.tower.project(functional.dropout(features, _FORGOTTEN))
+            captions = self.corpus.redrawn(stored.pairs[rows], rng)
+            loss = _stepped(optimiser, self._loss(seen[: len(rows)], seen[len(rows) :], captions, rng))
+            _check_finite(loss, self.history[-1].number, done + 1)
+            on_step(done + 1, steps)
+        self.refitted = True
+
     def vectors_of(self, pairs: np.ndarray) -> np.ndarray:
         """Return a unit row for the photo of each pair, as it is in the catalogue."""
         self.tower.eval()
@@ -148,6 +179,7 @@ class Training:
             "tower": self.tower.state_dict(),
             "scale": self._log_scale.detach(),
             "optimiser": self._optimiser.state_dict(),
+            "refitted": self.refitted,
         }
         with whole(path) as beside:
             torch.save(state, beside)
@@ -158,6 +190,7 @@ class Training:
         self._log_scale.data.copy_(state["scale"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.history = [Epoch.from_json(epoch) for epoch in state["history"]]
+        self.refitted = state.get("refitted", False)
 
     def _step(self, batch: Batch, number: int, rng: np.random.Generator) -> float:
         for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
@@ -183,6 +216,20 @@ class Training:
         with torch.inference_mode():
             photos, scenes = (self._features(view).half().cpu() for view in self._views(batch))
         return _Stored(batch.pairs, photos, scenes)
+
+    def _stored_all(self, rng: np.random.Generator) -> "_Stored":
+        """Return the features of every photo as it is; behind them half as many moved and lit, and those in scenes."""
+        everything = np.arange(self.corpus.count)
+        more = self.corpus.drawn(len(everything) // 2, rng, everything)
+
+        def stored(view: torch.Tensor) -> torch.Tensor:
+            return self._features(view).half().cpu()
+
+        with torch.inference_mode():
+            photos = [stored(self._photos(part)[:, :3]) for part in _parts(everything)]
+            photos += [stored(catalogue_view(self._photos(part))) for part in _parts(more)]
+            scenes = [stored(scene_view(self._photos(part))) for part in _parts(more) if self.settings.scenes]
+            return _Stored(np.concatenate([everything, more]), torch.cat(photos), torch.cat(scenes or [photos[0][:0]]))
 
     def _views(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return each photo of a batch as a catalogue shows it, and the first of them in made-up scenes."""
@@ -221,6 +268,10 @@ class Training:
         to_photo, to_text = both_ways(self.vectors_of(chosen), self.corpus.first_vectors(chosen), captions)
         rate = self._optimiser.param_groups[0]["lr"]
         return Epoch(number, loss, rate, time.monotonic() - began, to_photo, to_text)
+
+
+def _parts(pairs: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(pairs, math.ceil(len(pairs) / _EVALUATED)) if len(pairs) else []
 
 
 def _joined(drawn: Sequence[_Stored], captions: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:

@@ -34,6 +34,7 @@ _HELP = {
     "scenes": "Weight of finding a product in a made-up scene; 0 leaves scenes out.",
     "validation": "Share of the pairs kept for validation.",
     "patience": "Epochs without gain that end the training.",
+    "refit": "Passes of the best epoch's projection over all pairs, in the end; 0 leaves it out.",
     "seed": "Of all random numbers.",
 }
 
@@ -97,7 +98,10 @@ def align(catalogues: tuple[str, ...], *, folder: str, search: bool, quiet: bool
     history = train(job, watch)
     if not quiet:
         best = best_of(history)
-        click.echo(f'{folder} holds the tower of epoch {best.number}; in the recipe:\n\n[image]\nmodel = "{folder}"')
+        refit = ", its projection fitted to all pairs" if job.settings.refit else ""
+        click.echo(
+            f'{folder} holds the tower of epoch {best.number}{refit}; in the recipe:\n\n[image]\nmodel = "{folder}"'
+        )
 
 
 def _job(catalogues: tuple[str, ...], folder: str, given: dict[str, Any]) -> "Job":

@@ -16,7 +16,7 @@ from esmm.recipe import parse
 
 SAMPLE = Path(__file__).parents[3] / "ingest" / "sample"
 BACKBONE = "mobilenet_v3_small"
-TINY = Settings(epochs=2, probe=1, batch=16, side=32, hidden=16, validation=0.2, patience=10)
+TINY = Settings(epochs=2, probe=1, batch=16, side=32, hidden=16, validation=0.2, patience=10, refit=2)
 RECIPE = """
 [index]
 name = "tiny"

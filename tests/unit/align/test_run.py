@@ -70,6 +70,7 @@ def test_the_card_tells_data_settings_and_quality(done: Path) -> None:
     assert "learning_rate 0.0006" in card
     assert f"the best of them {best.number}" in card
     assert f"{best.text_to_photo.mrr:.3f}" in card
+    assert "Its projection was then fitted to all pairs." in card
 
 
 def test_other_settings_in_the_same_folder_are_refused_by_name(job: Jobs, done: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from esmm.align.run import Job, Watch, align, prepared
 from esmm.align.train import Training
 from esmm.encoders.backbone import load_backbone
-from esmm.encoders.tower import Tower, TowerEncoder, load_tower
+from esmm.encoders.tower import TowerEncoder, load_tower
 from esmm.errors import AlignError
 
 from .conftest import BACKBONE, Jobs
@@ -28,7 +28,7 @@ def in_training(job: Job) -> Training:
     return training
 
 
-def weights_of(tower: Tower) -> dict[str, torch.Tensor]:
+def weights_of(tower: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in tower.state_dict().items()}
 
 
@@ -52,6 +52,33 @@ def test_each_loss_and_no_scenes_train(job: Jobs, tmp_path: Path) -> None:
     for loss in ("triplet", "cosine"):
         training = in_training(job(tmp_path, loss=loss, scenes=0.0, probe=0, limit=20))
         assert math.isfinite(training.next().loss or math.nan)
+
+
+@pytest.mark.parametrize("scenes", [0.0, 0.25])
+def test_the_refit_learns_the_captions_of_all_pairs_and_leaves_the_backbone(
+    job: Jobs, tmp_path: Path, scenes: float
+) -> None:
+    training = in_training(job(tmp_path, probe=0, hidden=64, scenes=scenes, refit=300, limit=24))
+    pairs = np.arange(training.corpus.count)
+    texts = training.corpus.first_vectors([int(pair) for pair in pairs])
+
+    def near() -> float:
+        return float((training.vectors_of(pairs) * texts).sum(1).mean())
+
+    before, backbone = near(), weights_of(training.tower.backbone)
+    steps: list[tuple[int, int]] = []
+    training.refit(lambda done, all_: steps.append((done, all_)))
+    assert near() > before + 0.2
+    assert steps == [(done + 1, len(steps)) for done in range(len(steps))]
+    assert all(torch.equal(value, backbone[name]) for name, value in training.tower.backbone.state_dict().items())
+    assert training.refitted
+
+
+def test_without_a_refit_the_tower_is_that_of_the_best_epoch(job: Jobs, tmp_path: Path) -> None:
+    said: list[str] = []
+    align(job(tmp_path, epochs=1, limit=20, refit=0), Watch(on_stage=said.append))
+    assert not any(stage.startswith("fitting") for stage in said)
+    assert "fitted to all pairs" not in (tmp_path / "README.md").read_text()
 
 
 @pytest.mark.parametrize("train", ["projection", "last", "all"])
@@ -90,13 +117,21 @@ def test_a_killed_training_goes_on_to_the_very_same_tower(job: Jobs, tmp_path: P
 
         return Watch(on_step=on_step)
 
-    for fatal in (1, 6):  # in the probe, and in a later epoch
+    def killed_in_the_refit(stage: str) -> None:
+        if stage.startswith("fitting the projection"):
+            raise Killed
+
+    # In the probe, in a later epoch, and after the last one.
+    for watch in (killed_at(1), killed_at(6), Watch(on_stage=killed_in_the_refit)):
         with pytest.raises(Killed):
-            align(job(parts, epochs=2), killed_at(fatal))
+            align(job(parts, epochs=2), watch)
     said: list[str] = []
     history = align(job(parts, epochs=2), Watch(on_stage=said.append))
     assert any(line.startswith("going on after epoch ") for line in said)
     assert [epoch.number for epoch in history] == [0, 1, 2, 3]
+    assert result(parts) == result(whole)
+    (parts / "tower.safetensors").unlink()  # as if it was killed before the very last step
+    align(job(parts, epochs=2))
     assert result(parts) == result(whole)
     align(job(other, epochs=2, seed=2))
     assert result(other)[0] != result(whole)[0]
