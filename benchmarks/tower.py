@@ -22,7 +22,7 @@ from esmm.recipe import Recipe, load
 
 TOWERS = HERE / "towers"
 START = DATA / "weights" / "mobilenet_v2-imagenet-fp16.pth"
-SETTINGS = Settings(probe=40, epochs=6, side=160, seed=1)
+SETTINGS = Settings(probe=40, epochs=6, side=160, refit=120, seed=1)
 SAMPLE = HERE.parent / "ingest" / "sample"
 
 _DATA_CARD = """

@@ -68,14 +68,12 @@ class Corpus:
             rng.shuffle(drawn)  # the first of a batch are also seen in scenes
             yield self._batch(drawn, size, rng)
 
-    def drawn(self, count: int, rng: np.random.Generator, pairs: np.ndarray) -> np.ndarray:
-        """Return so many places in ``pairs``, some twice; small catalogues count more than their number of pairs."""
-        where, catalogues = self._catalogue[pairs], self._by_catalogue(np.arange(self.count))
+    def drawn(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Return the numbers of so many pairs, also of validation, some twice; small catalogues count more."""
+        catalogues = self._by_catalogue(np.arange(self.count))
         counts = rng.multinomial(count, _shares(catalogues))
-        places = [np.flatnonzero(where == self._catalogue[numbers[0]]) for numbers in catalogues]
-        return rng.permutation(
-            np.concatenate([rng.choice(found, size=n) for found, n in zip(places, counts, strict=True)])
-        )
+        found = [rng.choice(numbers, size=n) for numbers, n in zip(catalogues, counts, strict=True)]
+        return rng.permutation(np.concatenate(found))
 
     def bank(self, rng: np.random.Generator) -> np.ndarray:
         """Return the numbers of captions drawn from all, to compare photos with beside those of the batch."""

@@ -30,15 +30,19 @@ _EVALUATED = 128
 _STANDARD = 2000  # photos that the scale of the features is taken from
 # The probe sees so many views of each photo, in batches so many times as large, at this rate.
 _PROBE_VIEWS, _PROBE_BATCHES, _PROBE_RATE = 3, 4, 4e-3
-# The refit draws so many pairs at a time, a quarter of them also in scenes, at this rate, and forgets so many features.
-_REFIT_BATCH, _REFIT_RATE, _FORGOTTEN = 512, 2e-3, 0.2
+# The refit draws so many pairs at a time, some also in scenes, at this rate, drops so many of the features, and goes so
+# much of the way from the projection before.
+_REFIT_BATCH, _REFIT_RATE, _FORGOTTEN, _REFIT_WAY = 512, 2e-3, 0.2, 0.6
 
 OnStep = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class _Stored:
-    """Features of the photos of some pairs, and of some of them in scenes: 16-bit floats, shape (n, width)."""
+    """Features of photos, and of the pairs that are shown in scenes: 16-bit floats, shape (n, width).
+
+    Of a batch ``photos`` are those of ``pairs``, and the first of them are in scenes.
+    """
 
     pairs: np.ndarray
     photos: torch.Tensor
@@ -135,30 +139,34 @@ class Training:
         return self.history[-1]
 
     def refit(self, on_step: OnStep = lambda _done, _all: None) -> None:
-        """Fit the projection to all pairs, those of validation too, on stored features.
+        """Fit the projection to all pairs, those of validation too, on stored features of the photos as they are.
 
         Epochs are chosen by photos that they have not seen. A shop searches the photos that it trained on: here their
-        captions are learned by heart. The features that are dropped (Srivastava et al. 2014) keep it from forgetting
-        what holds for others.
+        captions are learned by heart. What holds for other photos is kept by dropping features (Srivastava et al. 2014)
+        and by going only a part of the way from the weights before (WiSE-FT, Wortsman et al. 2022).
         """
         torch.manual_seed(self.settings.seed)
         rng = np.random.default_rng([self.settings.seed, 1 << 20])
         self.tower.train()
-        stored, whole = self._stored_all(rng), self.corpus.count
+        stored = self._stored_all(rng)
         head = self._optimiser.param_groups[0]["params"]
+        before = [parameter.detach().clone() for parameter in head]
         optimiser = torch.optim.AdamW(head, weight_decay=self.settings.weight_decay)
         in_scene = min(len(stored.scenes), _REFIT_BATCH // _SCENE_SHARE)
-        steps = math.ceil(self.settings.refit * whole / _REFIT_BATCH)
+        steps = math.ceil(self.settings.refit * len(stored.photos) / _REFIT_BATCH)
         for done in range(steps):
             optimiser.param_groups[0]["lr"] = _REFIT_RATE * _schedule(done / steps, self.settings.warmup)
-            picked = rng.choice(max(len(stored.scenes), 1), size=in_scene, replace=False)
-            rows = np.concatenate([whole + picked, self.corpus.drawn(_REFIT_BATCH - in_scene, rng, stored.pairs)])
-            features = torch.cat([stored.photos[rows], stored.scenes[picked]]).to(self._device).float()
+            picked = rng.permutation(len(stored.scenes))[:in_scene]
+            pairs = np.concatenate([stored.pairs[picked], self.corpus.drawn(_REFIT_BATCH - in_scene, rng)])
+            features = torch.cat([stored.photos[pairs], stored.scenes[picked]]).to(self._device).float()
             seen = self.tower.project(functional.dropout(features, _FORGOTTEN))
-            captions = self.corpus.redrawn(stored.pairs[rows], rng)
-            loss = _stepped(optimiser, self._loss(seen[: len(rows)], seen[len(rows) :], captions, rng))
+            captions = self.corpus.redrawn(pairs, rng)
+            loss = _stepped(optimiser, self._loss(seen[: len(pairs)], seen[len(pairs) :], captions, rng))
             _check_finite(loss, self.history[-1].number, done + 1)
             on_step(done + 1, steps)
+        with torch.no_grad():
+            for parameter, old in zip(head, before, strict=True):
+                parameter.lerp_(old, 1 - _REFIT_WAY)
         self.refitted = True
 
     def vectors_of(self, pairs: np.ndarray) -> np.ndarray:
@@ -218,18 +226,17 @@ class Training:
         return _Stored(batch.pairs, photos, scenes)
 
     def _stored_all(self, rng: np.random.Generator) -> "_Stored":
-        """Return the features of every photo as it is; behind them half as many moved and lit, and those in scenes."""
-        everything = np.arange(self.corpus.count)
-        more = self.corpus.drawn(len(everything) // 2, rng, everything)
+        """Return the features of every photo as it is, and of half as many in scenes; ``pairs`` are those in scenes."""
 
         def stored(view: torch.Tensor) -> torch.Tensor:
             return self._features(view).half().cpu()
 
+        everything = np.arange(self.corpus.count)
+        shown = self.corpus.drawn(len(everything) // 2, rng) if self.settings.scenes else everything[:0]
         with torch.inference_mode():
             photos = [stored(self._photos(part)[:, :3]) for part in _parts(everything)]
-            photos += [stored(catalogue_view(self._photos(part))) for part in _parts(more)]
-            scenes = [stored(scene_view(self._photos(part))) for part in _parts(more) if self.settings.scenes]
-            return _Stored(np.concatenate([everything, more]), torch.cat(photos), torch.cat(scenes or [photos[0][:0]]))
+            scenes = [stored(scene_view(self._photos(part))) for part in _parts(shown)]
+            return _Stored(shown, torch.cat(photos), torch.cat(scenes or [photos[0][:0]]))
 
     def _views(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return each photo of a batch as a catalogue shows it, and the first of them in made-up scenes."""
