@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from esmm.content import content_key
 from esmm.errors import EsmmError
 from esmm.paths import vector_cache_cap, vector_cache_path
+from esmm.sqlite import connected, set_up
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,7 +28,6 @@ __all__ = ["VectorCache", "content_key", "open_cache"]
 T = TypeVar("T")
 
 _SQL_VARIABLES = 500
-_PATIENCE = 30  # seconds that a process waits for another one that writes
 _KEPT = 0.9  # of the cap, once something had to go
 _DAY = 86_400_000_000  # microseconds: what was used within a day is not noted again
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -60,7 +60,7 @@ class VectorCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._connected()
         try:
-            self._do(lambda: self._db.executescript(_SETUP))
+            self._do(lambda: set_up(self._db, _SETUP))
             self._do(self._trim)
         except EsmmError:
             self.close()
@@ -136,7 +136,7 @@ class VectorCache:
         return (pages - free) * page
 
     def _connected(self) -> sqlite3.Connection:
-        found = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        found = connected(self._path)
         self._file = _file_number(self._path)
         return found
 
@@ -160,7 +160,7 @@ class VectorCache:
                     Path(f"{self._path}{end}").replace(f"{aside}{end}")
             self._tell(f"vector cache {self._path} was damaged ({error}): moved to {aside.name}, a new one is begun")
         self._db = self._connected()
-        self._db.executescript(_SETUP)
+        set_up(self._db, _SETUP)
 
     @contextmanager
     def _named(self) -> Iterator[None]:

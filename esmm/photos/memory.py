@@ -13,10 +13,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from esmm.sqlite import connected, set_up
+
 LIMIT = 500_000  # URLs; about 100 MB
 
 _LOG = logging.getLogger(__name__)
-_PATIENCE = 30  # seconds that a process waits for another one that writes
 _TRIMMED_EVERY = 10_000  # URLs
 # A photo that a shop replaced under its old URL is noticed within a week, whatever its server promised.
 _LONGEST_FRESH = 7 * 86_400.0
@@ -120,8 +121,8 @@ class UrlMemory:
     def _open(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-            self._db.executescript(_SETUP)
+            self._db = connected(self._path)
+            set_up(self._db, _SETUP)
         except (OSError, sqlite3.OperationalError) as error:
             self._forgo(str(error))
         except sqlite3.DatabaseError:
@@ -135,7 +136,7 @@ class UrlMemory:
             for end in ("-wal", "-shm"):
                 self._path.with_name(self._path.name + end).unlink(missing_ok=True)
             with closing(sqlite3.connect(self._path)) as made:
-                made.executescript(_SETUP)
+                set_up(made, _SETUP)
         except (OSError, sqlite3.Error) as error:
             self._forgo(str(error))
             return
