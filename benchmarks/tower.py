@@ -37,7 +37,8 @@ leaves out:
 
 Started from ImageNet weights of MobileNetV2 (google-coral/test_data, `tf2_mobilenet_v2_1.0_224_ptq.tflite`, Apache-2.0,
 int8 weights turned back into floats). Trained by `make tower` (`python -m benchmarks.tower`).
-What it is worth on judged queries: the README's table of `python -m benchmarks.aligned`.
+What it is worth on judged queries: the README's table of `python -m benchmarks.aligned`. How many passes the last fit
+takes and how far it goes were chosen by those queries.
 """
 
 
