@@ -132,9 +132,10 @@ def usual(bench: Bench, name: str) -> None:
     _bulk(bench, name, ((record, bench.encoder.encode([text])[0].tolist()) for record, text in made))
 
 
-@cache
 def _model_folder() -> str:
-    return str(find_model(ESCI.recipe.text.model if ESCI.recipe.text else ""))
+    text = ESCI.recipe.text
+    assert text
+    return str(find_model(text.model))
 
 
 @cache

@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from esmm.align.corpus import Batch, Corpus
 from esmm.align.losses import LOSSES, Comparison, kept_neighbours, same_product
 from esmm.align.measures import Epoch, best_of, both_ways
 from esmm.align.settings import Settings
+from esmm.align.stored import Stored, joined
 from esmm.encoders.backbone import standardised
 from esmm.encoders.tower import Tower
 from esmm.errors import AlignError
@@ -37,18 +37,6 @@ _REFIT_BATCH, _REFIT_RATE, _FORGOTTEN, _REFIT_WAY = 512, 2e-3, 0.2, 0.6
 OnStep = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """Features of photos, and of the pairs that are shown in scenes: 16-bit floats, shape (n, width).
-
-    Of a batch ``photos`` are those of ``pairs``, and the first of them are in scenes.
-    """
-
-    pairs: np.ndarray
-    photos: torch.Tensor
-    scenes: torch.Tensor
-
-
 class Training:
     """A tower in training, its optimiser, and the history of its epochs."""
 
@@ -63,7 +51,8 @@ class Training:
         backbone = [p for p in tower.backbone.parameters() if p.requires_grad]
         head = [p for name, p in tower.named_parameters() if not name.startswith("backbone.")]
         self._rates = [settings.learning_rate, settings.learning_rate * settings.backbone_rate]
-        groups = [{"params": [*head, self._log_scale]}, {"params": backbone}]
+        self._head = [*head, self._log_scale]
+        groups = [{"params": self._head}, {"params": backbone}]
         self._optimiser = torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay)
         self._total = settings.epochs * corpus.steps(settings.batch)
 
@@ -105,21 +94,17 @@ class Training:
         rng = np.random.default_rng([self.settings.seed, 0])
         self.tower.train()
         stored = [self._stored(batch) for _ in range(_PROBE_VIEWS) for batch in self.corpus.batches(self.settings, rng)]
-        head = self._optimiser.param_groups[0]["params"]
-        optimiser = torch.optim.AdamW(head, weight_decay=self.settings.weight_decay)
-        steps = max(1, self.settings.probe * len(stored) // (_PROBE_VIEWS * _PROBE_BATCHES))
-        losses = []
-        for done in range(steps):
-            optimiser.param_groups[0]["lr"] = _PROBE_RATE * _schedule(done / steps, self.settings.warmup)
+
+        def loss() -> torch.Tensor:
             drawn = [stored[number] for number in rng.integers(len(stored), size=_PROBE_BATCHES)]
-            photos, scenes, captions = _joined(drawn, [self.corpus.redrawn(one.pairs, rng) for one in drawn])
+            photos, scenes, captions = joined(drawn, [self.corpus.redrawn(one.pairs, rng) for one in drawn])
             features = torch.cat([photos, scenes]).to(self._device)
             seen = self.tower.project(features)
-            loss = self._loss(seen[: len(photos)], seen[len(photos) :], captions, rng)
-            loss = loss + self.settings.keep * kept_neighbours(seen, self.tower.own(features))
-            losses.append(_stepped(optimiser, loss))
-            _check_finite(losses[-1], 1, done + 1)
-            on_step(done + 1, steps)
+            told = self._loss(seen[: len(photos)], seen[len(photos) :], captions, rng)
+            return told + self.settings.keep * kept_neighbours(seen, self.tower.own(features))
+
+        steps = max(1, self.settings.probe * len(stored) // (_PROBE_VIEWS * _PROBE_BATCHES))
+        losses = self._fit_head(loss, steps, _PROBE_RATE, 1, on_step)
         self.history.append(self._measured(1, float(np.mean(losses[-len(stored) :])), began))
         return self.history[-1]
 
@@ -149,25 +134,36 @@ class Training:
         rng = np.random.default_rng([self.settings.seed, 1 << 20])
         self.tower.train()
         stored = self._stored_all(rng)
-        head = self._optimiser.param_groups[0]["params"]
-        before = [parameter.detach().clone() for parameter in head]
-        optimiser = torch.optim.AdamW(head, weight_decay=self.settings.weight_decay)
+        before = [parameter.detach().clone() for parameter in self._head]
         in_scene = min(len(stored.scenes), _REFIT_BATCH // _SCENE_SHARE)
-        steps = math.ceil(self.settings.refit * len(stored.photos) / _REFIT_BATCH)
-        for done in range(steps):
-            optimiser.param_groups[0]["lr"] = _REFIT_RATE * _schedule(done / steps, self.settings.warmup)
+
+        def loss() -> torch.Tensor:
             picked = rng.permutation(len(stored.scenes))[:in_scene]
             pairs = np.concatenate([stored.pairs[picked], self.corpus.drawn(_REFIT_BATCH - in_scene, rng)])
             features = torch.cat([stored.photos[pairs], stored.scenes[picked]]).to(self._device).float()
             seen = self.tower.project(functional.dropout(features, _FORGOTTEN))
             captions = self.corpus.redrawn(pairs, rng)
-            loss = _stepped(optimiser, self._loss(seen[: len(pairs)], seen[len(pairs) :], captions, rng))
-            _check_finite(loss, self.history[-1].number, done + 1)
-            on_step(done + 1, steps)
+            return self._loss(seen[: len(pairs)], seen[len(pairs) :], captions, rng)
+
+        steps = math.ceil(self.settings.refit * len(stored.photos) / _REFIT_BATCH)
+        self._fit_head(loss, steps, _REFIT_RATE, self.history[-1].number, on_step)
         with torch.no_grad():
-            for parameter, old in zip(head, before, strict=True):
+            for parameter, old in zip(self._head, before, strict=True):
                 parameter.lerp_(old, 1 - _REFIT_WAY)
         self.refitted = True
+
+    def _fit_head(
+        self, loss: Callable[[], torch.Tensor], steps: int, rate: float, epoch: int, on_step: OnStep
+    ) -> list[float]:
+        """Take so many steps with the projection alone, and return the losses; ``rate`` is the highest."""
+        optimiser = torch.optim.AdamW(self._head, weight_decay=self.settings.weight_decay)
+        losses = []
+        for done in range(steps):
+            optimiser.param_groups[0]["lr"] = rate * _schedule(done / steps, self.settings.warmup)
+            losses.append(_stepped(optimiser, loss()))
+            _check_finite(losses[-1], epoch, done + 1)
+            on_step(done + 1, steps)
+        return losses
 
     def vectors_of(self, pairs: np.ndarray) -> np.ndarray:
         """Return a unit row for the photo of each pair, as it is in the catalogue."""
@@ -220,23 +216,21 @@ class Training:
             ]
         self.tower.standardise(torch.cat(features))
 
-    def _stored(self, batch: Batch) -> "_Stored":
+    def _stored(self, batch: Batch) -> Stored:
         with torch.inference_mode():
-            photos, scenes = (self._features(view).half().cpu() for view in self._views(batch))
-        return _Stored(batch.pairs, photos, scenes)
+            return Stored(batch.pairs, *(self._kept(view) for view in self._views(batch)))
 
-    def _stored_all(self, rng: np.random.Generator) -> "_Stored":
+    def _stored_all(self, rng: np.random.Generator) -> Stored:
         """Return the features of every photo as it is, and of half as many in scenes; ``pairs`` are those in scenes."""
-
-        def stored(view: torch.Tensor) -> torch.Tensor:
-            return self._features(view).half().cpu()
-
         everything = np.arange(self.corpus.count)
         shown = self.corpus.drawn(len(everything) // 2, rng) if self.settings.scenes else everything[:0]
         with torch.inference_mode():
-            photos = [stored(self._photos(part)[:, :3]) for part in _parts(everything)]
-            scenes = [stored(scene_view(self._photos(part))) for part in _parts(shown)]
-            return _Stored(shown, torch.cat(photos), torch.cat(scenes or [photos[0][:0]]))
+            photos = [self._kept(self._photos(part)[:, :3]) for part in _parts(everything)]
+            scenes = [self._kept(scene_view(self._photos(part))) for part in _parts(shown)]
+            return Stored(shown, torch.cat(photos), torch.cat(scenes or [photos[0][:0]]))
+
+    def _kept(self, view: torch.Tensor) -> torch.Tensor:
+        return self._features(view).half().cpu()
 
     def _views(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return each photo of a batch as a catalogue shows it, and the first of them in made-up scenes."""
@@ -279,16 +273,6 @@ class Training:
 
 def _parts(pairs: np.ndarray) -> list[np.ndarray]:
     return np.array_split(pairs, math.ceil(len(pairs) / _EVALUATED)) if len(pairs) else []
-
-
-def _joined(drawn: Sequence[_Stored], captions: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
-    """Return photos, scenes and captions of several batches as one, the photos that have scenes first."""
-    cuts = [len(one.scenes) for one in drawn]
-    photos = [one.photos[:cut] for one, cut in zip(drawn, cuts, strict=True)]
-    photos += [one.photos[cut:] for one, cut in zip(drawn, cuts, strict=True)]
-    named = [found[:cut] for found, cut in zip(captions, cuts, strict=True)]
-    named += [found[cut:] for found, cut in zip(captions, cuts, strict=True)]
-    return torch.cat(photos), torch.cat([one.scenes for one in drawn]), np.concatenate(named)
 
 
 def _stepped(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> float:

@@ -10,8 +10,9 @@ from esmm.enrich.documents import Reader
 from esmm.enrich.scan import SLICES, Scan
 from esmm.enrich.update import Writer
 from esmm.ingest.batches import BATCH
+from esmm.ingest.fill import open_photos
 from esmm.ingest.report import Ledger
-from esmm.photos import PER_HOST, Photos, remembering
+from esmm.photos import Photos
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -72,6 +73,4 @@ class Job:
 
     def open_photos(self) -> AbstractContextManager[Photos]:
         """Open the places of photos."""
-        image = self.recipe.image
-        per_host = image.fetch_per_host if image else PER_HOST
-        return remembering(self.photos, allow_private=self.allow_private, per_host=per_host)
+        return open_photos(self.recipe, self.photos, allow_private=self.allow_private)

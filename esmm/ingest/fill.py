@@ -5,8 +5,9 @@ at most a few batches to the next, so memory stays bounded.
 """
 
 import random
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from esmm.ingest import bulk
@@ -16,7 +17,8 @@ from esmm.ingest.lines import Line, Rejected
 from esmm.ingest.records import BadRecord, Record, record_of
 from esmm.ingest.report import Ledger
 from esmm.ingest.stages import ahead
-from esmm.photos import PER_HOST, Photos, remembering
+from esmm.paths import photo_memory_path
+from esmm.photos import PER_HOST, Photos, UrlMemory
 
 if TYPE_CHECKING:
     from esmm.ingest.job import Job
@@ -61,16 +63,23 @@ def fill(job: "Job", target: "Target", claim: "Claim", seen: "SeenIds") -> list[
 @contextmanager
 def opened(job: "Job") -> Iterator[tuple[Ledger, Photos]]:
     """Open the lists of faults of a load, and the places of its photos."""
-    source, image = job.source, job.recipe.image
+    source = job.source
     with (
         Ledger(job.report, source.fault_folder, source.stem) as ledger,
-        remembering(
-            [source.folder, *source.photos],
-            allow_private=source.allow_private,
-            per_host=image.fetch_per_host if image else PER_HOST,
-        ) as photos,
+        open_photos(job.recipe, [source.folder, *source.photos], allow_private=source.allow_private) as photos,
     ):
         yield ledger, photos
+
+
+@contextmanager
+def open_photos(recipe: "Recipe", places: Sequence[Path], *, allow_private: bool) -> Iterator[Photos]:
+    """Open places of photos, fetched as the recipe says; those by URL are known again from run to run."""
+    per_host = recipe.image.fetch_per_host if recipe.image else PER_HOST
+    with (
+        closing(UrlMemory(photo_memory_path())) as memory,
+        Photos(places, allow_private=allow_private, per_host=per_host, memory=memory) as photos,
+    ):
+        yield photos
 
 
 def checked(

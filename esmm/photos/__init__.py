@@ -1,14 +1,12 @@
 """Photos: from what a catalogue says about one (path, zip member, URL, data URI, base64) to its bytes."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
 from esmm.content import content_key
 from esmm.errors import PhotoError
-from esmm.paths import photo_memory_path
 from esmm.photos.fetch import Fetcher
 from esmm.photos.inline import is_inline, read_inline
 from esmm.photos.lanes import in_lanes
@@ -18,17 +16,7 @@ from esmm.photos.pictures import MAX_PIXELS, decode
 from esmm.photos.places import Places
 from esmm.photos.urls import site_of
 
-__all__ = [
-    "MAX_PHOTO_BYTES",
-    "MAX_PIXELS",
-    "PER_HOST",
-    "Photo",
-    "Photos",
-    "UrlMemory",
-    "decode",
-    "remembering",
-    "shown",
-]
+__all__ = ["MAX_PHOTO_BYTES", "MAX_PIXELS", "PER_HOST", "Photo", "Photos", "UrlMemory", "decode", "shown"]
 
 AT_A_TIME = 16  # photos read at a time
 PER_HOST = 4  # of them from one host
@@ -125,16 +113,6 @@ class Photos:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-@contextmanager
-def remembering(sources: Sequence[Path], *, allow_private: bool = False, per_host: int = PER_HOST) -> Iterator[Photos]:
-    """Open photos of which those by URL are known again from run to run, on this machine."""
-    with (
-        closing(UrlMemory(photo_memory_path())) as memory,
-        Photos(sources, allow_private=allow_private, per_host=per_host, memory=memory) as photos,
-    ):
-        yield photos
 
 
 def _is_remote(reference: str) -> bool:

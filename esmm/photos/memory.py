@@ -135,7 +135,7 @@ class UrlMemory:
             self._path.replace(aside)
             for end in ("-wal", "-shm"):
                 self._path.with_name(self._path.name + end).unlink(missing_ok=True)
-            with closing(sqlite3.connect(self._path)) as made:
+            with closing(connected(self._path)) as made:
                 set_up(made, _SETUP)
         except (OSError, sqlite3.Error) as error:
             self._forgo(str(error))
