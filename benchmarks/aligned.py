@@ -16,6 +16,7 @@ from benchmarks.common import (
     GROCERY,
     SEED,
     DataSet,
+    Setting,
     best_by_half,
     cell,
     chosen_elsewhere,
@@ -111,16 +112,16 @@ def by_words(shop: Shop, cluster: Cluster) -> list[list[str]]:
     return [[name, cell(value), _difference(value, measured["keyword alone"])] for name, value in measured.items()]
 
 
-def hybrid(cluster: Cluster, gains: Mapping[str, Mapping[str, float]]) -> dict[str, np.ndarray]:
+def hybrid(cluster: Cluster, gains: dict[str, dict[str, float]]) -> dict[str, np.ndarray]:
     """Return keyword with text and photo vectors: untuned, and with weights chosen on the other half of the queries."""
     recipe, _ = loaded(FASHION, cluster)
     searcher = Searcher(cluster.client, recipe, cluster.can)
-    untuned, values = searcher.fusion, {}
+    untuned, values = searcher.fusion, dict[Setting, np.ndarray]()
 
     def measure(text: float, photo: float) -> np.ndarray:
         weights = {**untuned.weights, "text": text, "text_to_image": photo}
         searcher.fusion = replace(untuned, weights=weights)
-        return ndcg({q: [hit.id for hit in searcher.search(Ask(q, size=50)).hits] for q in gains}, dict(gains))
+        return ndcg({q: [hit.id for hit in searcher.search(Ask(q, size=50)).hits] for q in gains}, gains)
 
     for pair in itertools.product(TEXT, WORDS_TO_PHOTO):
         values[pair] = measure(*pair)

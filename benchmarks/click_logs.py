@@ -80,7 +80,7 @@ def accuracy(found: Mapping[str, Mapping[str, float]], truth: World) -> float:
     """Return the share of product pairs of one query that are in the right order."""
     known = truth.truth()
     right, pairs = zip(*(in_order(scores, known[query]) for query, scores in found.items()), strict=True)
-    return sum(right) / sum(pairs)
+    return float(sum(right) / sum(pairs))
 
 
 def click_through(path: Path, like: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:

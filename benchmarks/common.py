@@ -14,7 +14,8 @@ from esmm import node
 from esmm.cli.common import Cluster, open_cluster
 from esmm.cluster import connection
 from esmm.encoders import Encoder, load_encoders
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import open_cache
 from esmm.recipe import Recipe
 from esmm.recipe import load as load_recipe
@@ -68,7 +69,7 @@ def loaded(data: DataSet, cluster: Cluster) -> tuple[Recipe, dict[str, Encoder]]
     if not cluster.client.indices.exists_alias(name=recipe.index.name):
         source = Source(str(data.catalogue), tuple(recipe.image.photo_places if recipe.image else ()))
         with open_cache() as cache:
-            load(source, recipe, Server(cluster.client, cluster.can), encoders=encoders, cache=cache)
+            load(Job(source, recipe, Server(cluster.client, cluster.can), encoders, cache))
         cluster.client.indices.forcemerge(index=recipe.index.name, max_num_segments=1)
     return recipe, encoders
 

@@ -72,7 +72,7 @@ def trained(model: nn.Module, parts: torch.Tensor, corpus: Corpus, settings: Set
             made = model(parts[batch.pairs])
             loss = LOSSES["infonce"](Comparison(made, corpus.vectors[columns], unknown, torch.tensor(SCALE)))
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     with torch.inference_mode():
         return np.asarray(model(parts))

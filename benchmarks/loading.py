@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import elasticsearch
 import numpy as np
 from elasticsearch import helpers
 
@@ -38,7 +38,8 @@ from esmm.ingest.batches import BATCH
 from esmm.ingest.bulk import Outgoing, Sender
 from esmm.ingest.catalogue import Line, read
 from esmm.ingest.documents import bulk_lines
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.records import Record, fitting
 from esmm.ingest.vectors import VectorCache
 from esmm.recipe import Recipe, parse
@@ -122,7 +123,7 @@ def ours(bench: Bench, name: str) -> None:
     recipe = parse(bench.recipe.toml.replace(f'name = "{bench.recipe.index.name}"', f'name = "{name}"'))
     with tempfile.TemporaryDirectory() as folder, VectorCache(Path(folder) / "vectors.sqlite") as cache:
         place = Server(bench.cluster.client, bench.cluster.can)
-        load(Source(str(bench.catalogue)), recipe, place, encoders={"text": bench.encoder}, cache=cache)
+        load(Job(Source(str(bench.catalogue)), recipe, place, {"text": bench.encoder}, cache))
 
 
 def usual(bench: Bench, name: str) -> None:
@@ -196,7 +197,7 @@ WHOLE: dict[str, tuple[Step, Step]] = {
     "langchain-elasticsearch": (NOTHING, langchain),
     "llama-index-vector-stores-elasticsearch": (NOTHING, llama),
 }
-NEEDS = {langchain: "langchain_elasticsearch", llama: "llama_index"}
+NEEDS: dict[Step, str] = {langchain: "langchain_elasticsearch", llama: "llama_index"}
 
 
 def _bulk(bench: Bench, name: str, made: Iterable[tuple[Record, list[float]]]) -> None:
@@ -268,7 +269,7 @@ def main() -> None:
         header = (f"{count:,} esci products, {what}", "products/s", f"esmm is faster: median [least, most] of {rounds}")
         tables.append(table(header, rows))
     notes = (
-        f"Python client {elasticsearch.__versionstr__}; vectors of 384 numbers, drawn where ready, else by MiniLM. "
+        f"Python client {version('elasticsearch')}; vectors of 384 numbers, drawn where ready, else by MiniLM. "
         "``esmm ingest`` also checks each line, verifies the index and moves the alias; all make their index first."
     )
     publish("loading", "Loading beside others", tables, notes=notes)

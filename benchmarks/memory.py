@@ -82,7 +82,7 @@ def measure(count: int, cluster: Cluster) -> list[str]:
 def main() -> None:
     """Measure and publish."""
     cluster = server()
-    os.environ.setdefault("ELASTICSEARCH_URL", cluster.where.url)
+    os.environ.setdefault("ELASTICSEARCH_URL", cluster.where.url or "")
     rows = [measure(count, cluster) for count in map(int, sys.argv[1:] or LENGTHS)]
     header = ("lines", "first load, MB", "unchanged, MB", "with --sync, MB")
     publish("memory", "Most memory of a load by the length of the catalogue", [table(header, rows)])

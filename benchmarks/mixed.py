@@ -111,7 +111,9 @@ def _mixed(clauses: Sequence[Clause], share: float) -> tuple[list[Clause], float
     length = float(np.linalg.norm(total))
     mixture = tuple((total / length).tolist())
     kept = [clause for clause in clauses if clause.name != TEXT_TO_IMAGE]
-    return [replace(clause, vector=mixture) if clause.name == PHOTO else clause for clause in kept], length
+    photo = next(clause for clause in clauses if isinstance(clause, VectorClause) and clause.name == PHOTO)
+    mixed = replace(photo, vector=mixture)
+    return [mixed if clause.name == PHOTO else clause for clause in kept], length
 
 
 def rows_of(mixer: Mixer, asked: Sequence[Wish], style: str) -> list[list[str]]:

@@ -4,6 +4,7 @@ A test checks that they are up to date.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.common import table
@@ -22,8 +23,8 @@ def filled(text: str) -> str:
 
 def _between(part: str, text: str) -> str:
     pattern = rf"(<!-- {part}:?(?P<names>.*?)-->).*?(<!-- end of {part} -->)"
-    make = {"results": _results, "keys": lambda _: _keys()}[part]
-    return re.sub(pattern, lambda m: f"{m[1]}\n\n{make(m['names'])}\n\n{m[3]}", text, flags=re.DOTALL)
+    make: dict[str, Callable[[str], str]] = {"results": _results, "keys": lambda _: _keys()}
+    return re.sub(pattern, lambda m: f"{m[1]}\n\n{make[part](m['names'])}\n\n{m[3]}", text, flags=re.DOTALL)
 
 
 def _results(names: str) -> str:

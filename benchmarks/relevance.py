@@ -31,9 +31,10 @@ def keyword(client: Elasticsearch, recipe: Recipe, form: Form) -> System:
 def vectors(client: Elasticsearch, recipe: Recipe, encode: Callable[[str], list[float]]) -> System:
     """Return nearest text vectors alone."""
     assert recipe.text
+    field = recipe.text.vector
 
     def run(text: str) -> list[str]:
-        knn = {"field": recipe.text.vector, "query_vector": encode(text), "k": DEPTH, "num_candidates": 1000}
+        knn = {"field": field, "query_vector": encode(text), "k": DEPTH, "num_candidates": 1000}
         return _ids(client.search(index=recipe.index.name, knn=knn, size=DEPTH, source=False).body)
 
     return run

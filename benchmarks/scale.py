@@ -124,7 +124,7 @@ class MadeUp:
 
 
 def _unit(vectors: Matrix) -> Matrix:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def grow(cluster: Cluster, name: str, made: MadeUp, sizes: tuple[int, int]) -> f
 
 def _send(cluster: Cluster, name: str, lines: bytes) -> None:
     client = cluster.client.options(request_timeout=600)
-    answer = client.bulk(index=name, operations=[lines], filter_path="errors")
+    answer = client.bulk(index=name, operations=[lines], filter_path="errors")  # type: ignore[list-item]
     if answer["errors"]:
         raise SystemExit(f"{name}: the server refused a document")
 

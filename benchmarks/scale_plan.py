@@ -36,7 +36,7 @@ def measured() -> dict[str, tuple[Row, Row]]:
             for merged in (False, True)
         )
         for kind in kinds
-    }  # type: ignore[return-value]
+    }
 
 
 def encoder_rows() -> list[list[str]]:

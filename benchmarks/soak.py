@@ -1,8 +1,9 @@
 """Loads for half an hour through a proxy that gets in the way, killed at random, on a node that is restarted at random.
 
-Each load offers a catalogue of its own, with some lines that cannot be stored. A load that was killed or gave up is
-started again, half of the times with a newer catalogue. After each load that ended well the index is compared with what
-was offered: documents, contents and vectors.
+Each load offers a catalogue of its own, with some lines that cannot be stored; half of the loads bring the index in use
+up to date, the others fill a new version. A load that was killed or gave up is started again, half of the times with a
+newer catalogue. After each load that ended well the index is compared with what was offered: documents, contents and
+vectors.
 """
 
 import argparse
@@ -80,24 +81,24 @@ class Meter:
 
 
 def catalogue(draw: random.Random, edition: int) -> Catalogue:
-    """Return some thousand products whose texts name the edition, and bad lines of four kinds among them."""
+    """Return some thousand products, of which every second one is new in each edition, and bad lines between them."""
     lines, good, bad = list[str](), dict[str, dict[str, Any]](), dict[int, str]()
     for number in range(PRODUCTS):
-        product = {
-            "id": f"p{number}",
-            "title": f"lamp {number} of edition {edition}, lot {draw.random()}",
-            "price": number / 4,
-            "added": "2026-01-02",
-        }
-        if draw.random() >= BAD or not good:
-            lines.append(json.dumps(product))
-            good[product["id"]] = product
-            continue
-        kind = draw.choice([*REASONS])
-        wrong = {"price": "dear", "added": "some day", "id": "p0", "torn": None}
-        bad[len(lines) + 1] = kind
-        lines.append(json.dumps(product | {kind: wrong[kind]})[: 20 if kind == "torn" else None])
+        words = f"of edition {edition}, lot {draw.random()}" if number % 2 else "as ever"
+        product = _product(f"p{number}", f"lamp {number} {words}", number / 4)
+        good[f"p{number}"] = product
+        lines.append(json.dumps(product))
+        if draw.random() < BAD:
+            kind = draw.choice([*REASONS])
+            wrong = {"price": "dear", "added": "some day", "id": "p0", "torn": None}
+            line = json.dumps(_product(f"bad-{number}", "lamp", 1.0) | {kind: wrong[kind]})
+            lines.append(line[: 20 if kind == "torn" else None])
+            bad[len(lines)] = kind
     return Catalogue(lines, good, bad)
+
+
+def _product(name: str, title: str, price: float) -> dict[str, Any]:
+    return {"id": name, "title": title, "price": price, "added": "2026-01-02"}
 
 
 class Soak:
@@ -130,8 +131,19 @@ class Soak:
 
     def load(self, through: str, meter: Meter) -> dict[str, Any] | None:
         """Run one load as a user does; let a blow fall on it if one is due. Return the summary of success."""
-        wishes = ["ingest", "catalog.jsonl", "--new-version", "--quiet", "--json", "--url"]
-        command = [sys.executable, "-m", "esmm", *wishes, through]
+        anew = ["--new-version"] if self.draw.random() < 0.5 else []
+        command = [
+            sys.executable,
+            "-m",
+            "esmm",
+            "ingest",
+            "catalog.jsonl",
+            *anew,
+            "--quiet",
+            "--json",
+            "--url",
+            through,
+        ]
         here = str(Path(__file__).parent.parent)
         env = os.environ | {"PYTHONPATH": here, "ESMM_VECTORS": str(self.folder / "vectors.sqlite")}
         pipe, first = subprocess.PIPE, meter.bulks
@@ -175,6 +187,7 @@ class Soak:
         known = {n: REASONS[kind] for n, kind in offered.bad.items() if REASONS[kind] in told.get(n, "")}
         counts = self.tally.counts
         counts["loads"] += 1
+        counts["in place"] += summary["in_place"]
         counts["offered"] += len(offered.lines)
         counts["stored"] += len(stored)
         counts["lost"] += len(offered.good.keys() - stored.keys()) + len(offered.bad.keys() - told.keys())
@@ -211,6 +224,7 @@ def report(soak: Soak, met: Counter[str]) -> None:
     print("gave up:", *soak.tally.gave_up.items(), sep="\n", file=sys.stderr)
     notes = (
         f"{soak.past / 60:.0f} minutes, {counts['loads']:,} loads of {PRODUCTS:,} lines that ended well, "
+        f"{counts['in place']:,} of them in place, "
         f"{counts['killed']} killed (SIGKILL), {counts['restarted']} restarts of the node in the middle of a load, "
         f"{counts['by force']} of them by SIGKILL. {counts['gave up']} loads gave up (exit code 1) and were started "
         f"again. Faults of the proxy: {faults}; {met['']:,} requests met none."

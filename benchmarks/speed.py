@@ -31,7 +31,7 @@ Json = dict[str, Any]
 def stored(cluster: Cluster, recipe: Recipe) -> list[Json]:
     """Return the products of the fashion index with their vectors."""
     fields = [vector.vector for vector in recipe.vectors().values()]
-    found, after = [], None
+    found, after = list[Json](), None
     while True:
         body: Json = {"query": {"match_all": {}}, "size": 2000, "sort": ["_doc"], "fields": fields}
         body |= {"_source": {"excludes": [*fields, "esmm"]}} | ({"search_after": after} if after else {})
@@ -148,7 +148,7 @@ def pairs(*, related: bool) -> list[tuple[str, Image]]:
 
 
 def questions(
-    cluster: Cluster, recipe: Recipe, weights: Mapping[str, float], *, related: bool = True, **limits: int
+    cluster: Cluster, recipe: Recipe, weights: Mapping[str, float], limits: Mapping[str, int], *, related: bool = True
 ) -> list[Json]:
     """Return the requests of texts with a photo each, under some limits."""
     tried = recipe.model_copy(update={"search": Search(**{**recipe.search.model_dump(), **limits})})
@@ -172,7 +172,7 @@ def _ids(answer: Mapping[str, Any]) -> list[str]:
 def speed_rows(cluster: Cluster, recipe: Recipe, products: Sequence[Json]) -> list[list[str]]:
     """Return the times at each size, merged and not."""
     rows = []
-    bodies = questions(cluster, recipe, recipe.fusion.model_dump(exclude={"saturation"}))
+    bodies = questions(cluster, recipe, recipe.fusion.model_dump(exclude={"saturation"}), {})
     for size in SIZES:
         for merged in (False, True):
             name = f"bench-speed-{size}"
@@ -198,15 +198,15 @@ def setting_rows(cluster: Cluster, recipe: Recipe, products: Sequence[Json]) -> 
         ("int8_hnsw", {"k": 200, "num_candidates": 400, "depth": 400, "window": 1000}),
         ("hnsw", {}), ("int4_hnsw", {}), ("bbq_hnsw", {}),
     ]  # fmt: skip
-    rows, made = [], ""
+    rows, made = list[list[str]](), ""
     for kind, limits in tried:
         if kind != made:
             fill(cluster, recipe, products, name="bench-kind", size=len(products), merged=True, kind=kind)
             made = kind
-        bodies = questions(cluster, recipe, weights, **limits)
+        bodies = questions(cluster, recipe, weights, limits)
         p50, p95 = percentiles(times(cluster, "bench-kind", bodies)["**exact**"])
         s = Search(**{**recipe.search.model_dump(), **limits})
-        strangers = questions(cluster, recipe, weights, related=False, **limits)
+        strangers = questions(cluster, recipe, weights, limits, related=False)
         shares = [overlap(cluster, "bench-kind", asked) for asked in (bodies, strangers)]
         cells = [f"{s.k}, {s.num_candidates}, {s.window}", *(f"{share:.3f}" for share in shares)]
         mark = "**" if kind == "int8_hnsw" and not limits else ""

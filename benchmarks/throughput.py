@@ -11,13 +11,15 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks.common import ESCI, FASHION, DataSet, publish, server, table
 from esmm.cli.common import Cluster
 from esmm.encoders import Encoder, load_encoders
 from esmm.ingest.batches import BATCH
 from esmm.ingest.catalogue import Line, read
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.records import record_of
 from esmm.ingest.vectors import VectorCache
 from esmm.photos import Photos, decode
@@ -37,7 +39,9 @@ def encoders_alone(recipe: Recipe, encoders: Mapping[str, Encoder], catalogue: P
     with Photos(recipe.image.photo_places if recipe.image else []) as photos:
         for start in range(0, len(records), BATCH):
             chunk = records[start : start + BATCH]
-            inputs = {"text": list(dict.fromkeys(text for record in chunk for _, text in record.passages))}
+            inputs: dict[str, list[Any]] = {
+                "text": list(dict.fromkeys(text for record in chunk for _, text in record.passages))
+            }
             if "image" in encoders:
                 inputs["image"] = [decode(photos.read(ref)) for record in chunk for ref in record.photos]
             begun = time.perf_counter()
@@ -54,7 +58,7 @@ def end_to_end(recipe: Recipe, encoders: Mapping[str, Encoder], catalogue: Path,
     mine = parse(text)
     source = Source(str(catalogue), tuple(mine.image.photo_places if mine.image else ()))
     with tempfile.TemporaryDirectory() as folder, VectorCache(Path(folder) / "vectors.sqlite") as cache:
-        report = load(source, mine, Server(cluster.client, cluster.can), encoders=encoders, cache=cache)
+        report = load(Job(source, mine, Server(cluster.client, cluster.can), encoders, cache))
     cluster.client.indices.delete(index=report.index)
     cluster.client.ingest.delete_pipeline(id=f"esmm-{report.index}")
     return report.stored / report.seconds

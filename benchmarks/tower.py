@@ -17,7 +17,7 @@ from esmm.align.settings import Settings
 from esmm.cli.align import line_of
 from esmm.encoders.resolve import SHIPPED_TOWER, TOWER_CONFIG
 from esmm.encoders.tower import WEIGHTS
-from esmm.ingest.load import Source
+from esmm.ingest.job import Source
 from esmm.recipe import Recipe, load
 
 TOWERS = HERE / "towers"

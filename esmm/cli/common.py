@@ -78,12 +78,13 @@ def write_out(path: str, text: str) -> None:
 
 
 def open_cluster(where: "Connection") -> Cluster:
-    """Connect and ask what the server can do. Raises ClusterError."""
+    """Connect and ask what the server can do, more than once if it is busy or hangs up. Raises ClusterError."""
     from esmm.cluster import capabilities, connect, named_errors
+    from esmm.ingest.patience import BUSY
 
     with named_errors(where):
         client = connect(where)
-        return Cluster(client, capabilities(client), where)
+        return Cluster(client, capabilities(client.options(max_retries=3, retry_on_status=BUSY)), where)
 
 
 def load_recipe(path: str) -> "Recipe":

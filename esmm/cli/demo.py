@@ -28,7 +28,7 @@ def demo(device: str, **flags: Any) -> None:
     its picture shows. Exit code 1 unless at least three of the first and five of the others stand in the top three of
     the hybrid search, and those of the first not in that of the keyword search.
     """
-    from esmm.ingest.load import Source
+    from esmm.ingest.job import Source
     from esmm.query.search import Searcher
     from esmm.shipped import shipped
 

@@ -197,7 +197,7 @@ def _encoders(recipe: "Recipe", device: str) -> "dict[str, Encoder]":
     """Load all encoders: without one, the vectors that it made before would be taken for stale."""
     from esmm.encoders import load_encoders
 
-    encoders, faults = load_encoders(recipe, device=device)
+    encoders, faults = load_encoders(recipe, device=device, late=True)
     for fault in faults.values():
         raise fault
     if not encoders:

@@ -125,13 +125,12 @@ def run(
         engine or nullcontext() as encoding,
         load_progress(None if source.part else estimate(source.catalogue), quiet=quiet) as progress,
     ):
-        there = Server(server.client, server.can)
+        job = Job(source, recipe, Server(server.client, server.can), encoders, cache, progress, encoding)
         if wishes.follow is None:
-            means: dict[str, Any] = {"encoders": encoders, "cache": cache, "on_progress": progress}
-            report = load(source, recipe, there, **means, wishes=wishes, engine=encoding)
+            report = load(job, wishes)
         else:
             with _stopping(quiet=quiet) as stop:
-                report = follow(Job(source, recipe, there, encoders, cache, progress), delay=wishes.follow, stop=stop)
+                report = follow(job, delay=wishes.follow, stop=stop)
     report.without_encoder = missing
     return report
 
@@ -216,7 +215,7 @@ def _encoders(recipe: "Recipe", device: str, *, quiet: bool) -> "tuple[dict[str,
     """Load what loads. A text encoder that does not load ends the run; without a photo encoder it goes on."""
     from esmm.encoders import load_encoders
 
-    encoders, faults = load_encoders(recipe, device=device)
+    encoders, faults = load_encoders(recipe, device=device, late=True)
     if "text" in faults:
         raise faults["text"]
     if "image" in faults and not quiet:

@@ -1,6 +1,7 @@
 """Text and photo encoders behind one small protocol. Nothing heavy is imported before an encoder is loaded."""
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from esmm.encoders.base import Encoder, EncoderInfo, Modality, Role
@@ -22,21 +23,25 @@ def load_encoder(
     device: str = "auto",
     role: Role = "passage",
     models: dict[ModelKey, Encoder] | None = None,
+    late: bool = False,
 ) -> Encoder:
     """Load the encoder that a recipe names for one vector field, for products or for questions. Raises EncoderError.
 
     ``digest-32`` is the encoder without meaning; a torchvision model name gives that backbone; ``esmm-tower`` and
     folders that ``esmm align`` wrote are photo towers; those that ``esmm compress`` wrote, and any model on the device
     ``onnx``, run without torch; everything else is a sentence-transformers model. What is in ``models`` is not loaded
-    again. A device that is not ``auto`` overrides the recipe's.
+    again. A device that is not ``auto`` overrides the recipe's. With ``late`` a model that this machine loaded before
+    is loaded when it is needed, and may then raise EncoderError.
     """
+    from esmm.encoders.late import loaded_late
     from esmm.encoders.tailored import tailored
 
     known = {} if models is None else models
     device = vector.device if device == "auto" else device
     key = (vector.model, vector.weights, device)
     if key not in known:
-        known[key] = _load_model(vector, device)
+        load = partial(_load_model, vector, device)
+        known[key] = loaded_late(vector, device, load) if late else load()
     return tailored(known[key], vector, role=role)
 
 
@@ -62,18 +67,18 @@ def _load_model(vector: "VectorField", device: str) -> Encoder:
 
 
 def load_encoders(
-    recipe: "Recipe", *, device: str = "auto", role: Role = "passage"
+    recipe: "Recipe", *, device: str = "auto", role: Role = "passage", late: bool = False
 ) -> tuple[dict[str, Encoder], dict[str, EncoderError]]:
     """Load every encoder of a recipe; return those that load and the faults of those that do not, by clause.
 
-    A model named by both vectors is loaded once.
+    A model named by both vectors is loaded once; ``late`` as for :func:`load_encoder`.
     """
     loaded: dict[str, Encoder] = {}
     faults: dict[str, EncoderError] = {}
     models: dict[ModelKey, Encoder] = {}
     for clause, vector in recipe.vectors().items():
         try:
-            loaded[clause] = load_encoder(vector, device=device, role=role, models=models)
+            loaded[clause] = load_encoder(vector, device=device, role=role, models=models, late=late)
             _check_takes(clause, loaded[clause].info)
         except EncoderError as error:
             loaded.pop(clause, None)

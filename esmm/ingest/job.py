@@ -85,7 +85,7 @@ class Job:
     server: Server
     encoders: "Mapping[str, Encoder]"
     cache: "VectorCache"
-    on_progress: Callable[[LoadReport], None]
+    on_progress: Callable[[LoadReport], None] = lambda _: None
     engine: "RayEngine | None" = None
     report: LoadReport = field(default_factory=LoadReport)
 

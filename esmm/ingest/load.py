@@ -1,13 +1,12 @@
 """One load: catalogue lines in, what changed brought into the index behind the alias, verified."""
 
 import time
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from esmm.errors import LoadFailed, Locked
 from esmm.ingest import index
 from esmm.ingest.fill import checked, fill
-from esmm.ingest.job import Job, Server, Source, Wishes
+from esmm.ingest.job import Job, Source, Wishes
 from esmm.ingest.load_part import load_part
 from esmm.ingest.lock import alone
 from esmm.ingest.patience import patient
@@ -19,28 +18,13 @@ from esmm.ingest.sync import check_deletes, delete_unseen
 from esmm.ingest.target import Target, choose
 
 if TYPE_CHECKING:
-    from esmm.encoders import Encoder
     from esmm.ingest.lock import Lock
-    from esmm.ingest.ray_engine import RayEngine
-    from esmm.ingest.vectors import VectorCache
     from esmm.recipe import Recipe
-
-__all__ = ["Server", "Source", "Wishes", "check", "load"]
 
 _PLAIN = Wishes()
 
 
-def load(
-    source: Source,
-    recipe: "Recipe",
-    server: Server,
-    *,
-    encoders: "Mapping[str, Encoder]",
-    cache: "VectorCache",
-    on_progress: Callable[[LoadReport], None] = lambda _: None,
-    wishes: Wishes = _PLAIN,
-    engine: "RayEngine | None" = None,
-) -> LoadReport:
+def load(job: Job, wishes: Wishes = _PLAIN) -> LoadReport:
     """Load a catalogue into the index behind the recipe's alias.
 
     Where the version in use has the shape that recipe and encoders give, only what changed is written, in place. Else
@@ -50,13 +34,12 @@ def load(
 
     Raises CatalogueError, ClusterError, of that Locked where another load is under way, or LoadFailed.
     """
-    job = Job(source, recipe, server, encoders, cache, on_progress, engine)
-    report = job.report
-    report.alias = recipe.index.name
-    if source.part:
-        return load_part(job, source.part)
-    with alone(server.client, report.alias, doing="esmm ingest") as lock, SeenIds() as seen:
-        refuse_during_run(server.client, report.alias)
+    report, client = job.report, job.server.client
+    report.alias = job.recipe.index.name
+    if job.source.part:
+        return load_part(job, job.source.part)
+    with alone(client, report.alias, doing="esmm ingest") as lock, SeenIds() as seen:
+        refuse_during_run(client, report.alias)
         target = patient()(choose, job, new_version=wishes.new_version)
         report.index, report.in_place = target.name, target.in_place
         if target.in_place:

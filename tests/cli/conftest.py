@@ -12,7 +12,8 @@ from shell import Esmm, Outcome, State, start
 from esmm.cli import main
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.recipe import parse
 
@@ -74,7 +75,7 @@ def loaded(
     source = Source(str(shop.write(folder / "catalog.jsonl", shop.products(shop.MANY))))
     recipe = parse(module_recipe_text, source="esmm.toml")
     with VectorCache(folder / "vectors.sqlite") as cache:
-        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
+        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
     return folder
 
 

@@ -14,7 +14,8 @@ from shell import Esmm
 
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.learn.floors import TEXTS, nonsense
 from esmm.query.calibrate import Calibration
@@ -75,7 +76,7 @@ def synonym_recipe(
     recipe = parse((folder / "esmm.toml").read_text("utf-8"), source=str(folder / "esmm.toml"))
     source = Source(str(shop.write(folder / "catalog.jsonl", products())))
     with VectorCache(folder / "vectors.sqlite") as cache:
-        load(source, recipe, Server(client, can), encoders=load_encoders(recipe, device="cpu")[0], cache=cache)
+        load(Job(source, recipe, Server(client, can), load_encoders(recipe, device="cpu")[0], cache))
     return recipe
 
 

@@ -17,7 +17,8 @@ from shell import ROOT
 
 from esmm.cluster import Capabilities, capabilities
 from esmm.encoders import load_encoders
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.query.encode import QuestionEncoder
 from esmm.query.search import Ask, Searcher
@@ -49,7 +50,7 @@ def loaded(client: Elasticsearch, can: Capabilities, recipe_file: Path) -> Recip
     recipe = parse(recipe_file.read_text("utf-8"), source=str(recipe_file))
     with VectorCache(recipe_file.with_name("vectors.sqlite")) as cache:
         source = Source(str(SAMPLE / "products.jsonl"))
-        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
+        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
     return recipe
 
 

@@ -19,7 +19,8 @@ from esmm.cluster import capabilities, connect, connection, named_errors
 from esmm.encoders import load_encoders
 from esmm.errors import IndexFault
 from esmm.ingest.bulk import Outgoing, Sender
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.records import Record
 from esmm.ingest.report import LoadReport
 from esmm.ingest.vectors import VectorCache
@@ -61,7 +62,7 @@ def run(tmp_path: Path) -> Load:
         where = connection({"ELASTICSEARCH_URL": url})
         with named_errors(where), connect(where) as client, VectorCache(tmp_path / "vectors.sqlite") as cache:
             server = Server(client, capabilities(client))
-            return load(Source(str(catalogue)), recipe, server, encoders=load_encoders(recipe)[0], cache=cache)
+            return load(Job(Source(str(catalogue)), recipe, server, load_encoders(recipe)[0], cache))
 
     return through
 

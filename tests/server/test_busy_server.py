@@ -14,7 +14,8 @@ from esmm.cluster import Capabilities, connect, connection, named_errors
 from esmm.encoders import load_encoders
 from esmm.errors import EsmmError, IndexFault, Unreachable
 from esmm.ingest import patience
-from esmm.ingest.load import Server, Source, Wishes, load
+from esmm.ingest.job import Job, Server, Source, Wishes
+from esmm.ingest.load import load
 from esmm.ingest.report import LoadReport
 from esmm.ingest.vectors import VectorCache
 from esmm.recipe import Recipe
@@ -50,7 +51,7 @@ def run(catalogue: Path, text_recipe: Recipe, can: Capabilities, tmp_path: Path)
         ):
             source, server = Source(str(catalogue)), Server(client, can)
             wishes = Wishes(new_version=new_version)
-            return load(source, text_recipe, server, encoders=encoders, cache=cache, wishes=wishes)
+            return load(Job(source, text_recipe, server, encoders, cache), wishes)
 
     return through
 

@@ -15,7 +15,8 @@ from esmm.compress import compress, folders_of
 from esmm.encoders import load_encoders
 from esmm.encoders.tower import Tower, TowerConfig, save_tower
 from esmm.errors import EncoderError
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.query.fusion import Window
 from esmm.query.search import Ask, Searcher
@@ -48,7 +49,7 @@ def searcher(recipe: Recipe, source: Source, server: Server, cache: Path) -> Sea
     encoders, faults = load_encoders(recipe)
     assert not faults
     with VectorCache(cache) as known:
-        load(source, recipe, server, encoders=encoders, cache=known)
+        load(Job(source, recipe, server, encoders, known))
     made = Searcher(server.client, recipe, server.can)
     # Cosines of a tower that has learned nothing may all be negative.
     made.fusion = replace(made.fusion, windows={"text_to_image": Window(-1.0, 1.0)})

@@ -13,7 +13,8 @@ from elasticsearch import Elasticsearch
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
 from esmm.index_meta import meta_of
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.query.console import console_text, entries
 from esmm.query.encode import QuestionEncoder
@@ -49,7 +50,7 @@ def searcher(
     shop.write_photos(folder, 40)
     source = Source(str(shop.write(folder / "catalog.jsonl", shop.products(40))))
     with VectorCache(folder / "vectors.sqlite") as cache:
-        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
+        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
     return Searcher(client, recipe, can)
 
 

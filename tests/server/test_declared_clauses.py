@@ -14,7 +14,8 @@ from mustache import Mustache
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
 from esmm.errors import Incompatible
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.query import client_side
 from esmm.query.clauses import QueryClause, VectorClause, keyword_query
@@ -95,7 +96,7 @@ def loaded(
     recipe = parse(text_of(text, shards=request.param), source=str(folder / "esmm.toml"))
     source = Source(str(shop.write(folder / "catalog.jsonl", products())))
     with VectorCache(folder / "vectors.sqlite") as cache:
-        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
+        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
     yield recipe
 
 

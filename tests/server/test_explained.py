@@ -8,7 +8,8 @@ from elasticsearch import Elasticsearch
 
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.query import client_side
 from esmm.query.clauses import keyword_query
@@ -33,7 +34,7 @@ def searcher(client: Elasticsearch, can: Capabilities, recipe: Recipe, tmp_path:
     shop.write_photos(tmp_path, 25)  # five lack theirs
     source = Source(str(shop.write(tmp_path / "catalog.jsonl", shop.products(30))))
     with VectorCache(tmp_path / "vectors.sqlite") as cache:
-        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
+        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
     return Searcher(client, recipe, can)
 
 

@@ -13,7 +13,8 @@ from elasticsearch import Elasticsearch
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
 from esmm.errors import LearnError
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.learn.features import Collected, Collector
 from esmm.learn.judgements import Judgements, Question
@@ -71,7 +72,7 @@ def loaded(client: Elasticsearch, can: Capabilities, module_recipe_text: str, fo
     recipe = parse(text, source=str(folder / "esmm.toml"))
     with VectorCache(folder / "vectors.sqlite") as cache:
         source = Source(str(folder / "catalog.jsonl"))
-        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
+        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
     return recipe
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.photos import decode
 from esmm.query.search import Ask, Searcher
@@ -28,7 +29,7 @@ def _load(recipe: Recipe, source: Source, server: Server, cache: Path) -> Search
     encoders, faults = load_encoders(recipe, device="cpu")
     assert not faults
     with VectorCache(cache) as vectors:
-        assert load(source, recipe, server, encoders=encoders, cache=vectors).rejected == 0
+        assert load(Job(source, recipe, server, encoders, vectors)).rejected == 0
     return Searcher(server.client, recipe, server.can, device="cpu")
 
 

@@ -17,7 +17,8 @@ from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
 from esmm.errors import EncoderError
 from esmm.index_meta import meta_of
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.query.search import Answer, Ask, Searcher
 from esmm.recipe import Recipe, parse
@@ -52,7 +53,7 @@ class Shop:
         encoders, faults = load_encoders(recipe, device="cpu")
         assert not faults
         with VectorCache(self._folder / "vectors.sqlite") as cache:
-            load(self._source, recipe, self._server, encoders=encoders, cache=cache)
+            load(Job(self._source, recipe, self._server, encoders, cache))
         return self.searcher(recipe)
 
     def searcher(self, recipe: Recipe) -> Searcher:

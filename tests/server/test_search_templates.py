@@ -20,7 +20,8 @@ from mustache import Mustache
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
 from esmm.errors import EsmmError
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.query.clauses import MAX_WORDS, VectorClause, filters_of, shortened
 from esmm.query.encode import sources_named
@@ -52,7 +53,7 @@ def loaded(
     recipe = parse(module_recipe_text.replace("digest-16", "digest-32"), source="esmm.toml")
     source = Source(str(shop.write(folder / "catalog.jsonl", shop.products(40))))
     with VectorCache(folder / "vectors.sqlite") as cache:
-        load(source, recipe, Server(client, can), encoders=load_encoders(recipe)[0], cache=cache)
+        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
     return recipe
 
 

@@ -13,7 +13,9 @@ from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
 from esmm.encoders.tower import TowerEncoder
 from esmm.index_meta import meta_of
-from esmm.ingest.load import Server, Source, load
+from esmm.ingest.job import Job as LoadJob
+from esmm.ingest.job import Server, Source
+from esmm.ingest.load import load
 from esmm.ingest.vectors import VectorCache
 from esmm.query.fusion import Window
 from esmm.query.search import Ask, Searcher
@@ -56,7 +58,7 @@ def test_words_find_products_by_their_photos(
     encoders, faults = load_encoders(recipe, device="cpu")
     assert not faults
     with VectorCache(tmp_path / "v.sqlite") as cache:
-        report = load(Source(str(SAMPLE)), recipe, Server(client, can), encoders=encoders, cache=cache)
+        report = load(LoadJob(Source(str(SAMPLE)), recipe, Server(client, can), encoders, cache))
     assert report.rejected == 0
     noted = meta_of(client, alias)["clauses"]["image"]["encoder"]
     assert (noted["id"], noted["revision"]) == ("tower", TowerEncoder(trained).info.revision)

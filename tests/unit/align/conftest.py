@@ -11,7 +11,7 @@ import torch
 
 from esmm.align.run import Job
 from esmm.align.settings import Settings
-from esmm.ingest.load import Source
+from esmm.ingest.job import Source
 from esmm.recipe import parse
 
 SAMPLE = Path(__file__).parents[3] / "ingest" / "sample"

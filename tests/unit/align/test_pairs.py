@@ -9,7 +9,7 @@ import shop
 
 from esmm.align.pairs import LEAST, Pairs, read_pairs
 from esmm.errors import AlignError
-from esmm.ingest.load import Source
+from esmm.ingest.job import Source
 from esmm.recipe import Recipe, parse
 
 from .conftest import RECIPE
