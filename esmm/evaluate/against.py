@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from esmm.errors import LearnError
-from esmm.evaluate.compare import bootstrap
 from esmm.evaluate.report import VERSION
+from esmm.significance import bootstrap
 
 # How much was judged says nothing of quality, nor does AUC, which sees only what the system found.
 _DIAGNOSES = ("Judged", "AUC")

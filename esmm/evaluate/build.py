@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from esmm.errors import LearnError
-from esmm.evaluate.compare import bootstrap
 from esmm.evaluate.losses import explained
 from esmm.evaluate.measures import NAMES, measured, recall_curve
 from esmm.evaluate.report import Landscape, Report, System, number, p_value, versus
@@ -16,6 +15,7 @@ from esmm.evaluate.yardstick import optimised
 from esmm.learn.scores import FORM
 from esmm.learn.stack import RRF_CONSTANT
 from esmm.query.fusion import KEYWORD
+from esmm.significance import bootstrap
 
 if TYPE_CHECKING:
     from esmm.query.fusion import Fusion

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esmm.errors import LearnError
-from esmm.evaluate.compare import SEED, Comparison, compared
+from esmm.evaluate.compare import Comparison, compared
 from esmm.paths import whole
+from esmm.significance import SEED
 
 if TYPE_CHECKING:
     from esmm.evaluate.measures import Measured

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from esmm.evaluate.compare import bootstrap, holm, randomisation
+from esmm.significance import bootstrap, jointly
 
 if TYPE_CHECKING:
     from esmm.learn.features import OnStep
@@ -109,7 +109,7 @@ def decided(outcome: Outcome, rivals: Sequence["Rival"], forms: Sequence[str]) -
     near = [rival for rival in ranked if _within(values[best.name] - values[rival.name])]
     contender = near[0].name
     tried = [rival.name for rival in ranked if rival.name != "keyword"]
-    ps = holm([randomisation(values[name] - values[baseline], seed=outcome.seed) for name in tried])
+    ps = jointly([values[name] - values[baseline] for name in tried], seed=outcome.seed)
     corrected = dict(zip(tried, ps, strict=True))
     difference = values[contender] - values[baseline]
     low, high = bootstrap(difference, level=_LEVEL, seed=outcome.seed)

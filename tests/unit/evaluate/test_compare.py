@@ -8,8 +8,9 @@ import pytest
 import scipy.stats
 
 from esmm.errors import LearnError
-from esmm.evaluate.compare import bootstrap, compare, compared, holm, randomisation
+from esmm.evaluate.compare import compare, compared
 from esmm.evaluate.measures import Measured
+from esmm.significance import bootstrap, holm, jointly, randomisation
 
 
 def system(*values: float, names: str = "abcdefghij") -> Measured:
@@ -52,6 +53,41 @@ def test_true_equals_are_told_apart_as_seldom_as_promised() -> None:
     rng = np.random.default_rng(0)
     ps = [randomisation(rng.normal(0, 0.1, 30), draws=500) for _ in range(400)]
     assert 0.02 <= np.mean(np.array(ps) < 0.05) <= 0.085
+
+
+def test_systems_that_are_one_cost_nothing() -> None:
+    differences = np.random.default_rng(3).normal(0.03, 0.1, 60)
+    p = randomisation(differences)
+    assert jointly([differences]) == [p]
+    assert jointly([differences, 2 * differences, differences]) == [p, p, p]
+
+
+def test_several_systems_by_enumeration() -> None:
+    one, two = np.array([0.1, 0.2, 0.3]), np.array([0.1, -0.2, 0.3])
+    tables = np.array([one / np.linalg.norm(one), two / np.linalg.norm(two)])
+    observed = np.abs(tables.sum(axis=1))
+    drawn = np.array([np.abs(tables @ np.array(signs)) for signs in itertools.product([1, -1], repeat=3)])
+    first = np.mean(drawn.max(axis=1) >= observed[0] - 1e-12)
+    second = max(first, np.mean(drawn[:, 1] >= observed[1] - 1e-12))
+    assert jointly([one, two]) == [first, second]
+    assert jointly([two, one]) == [second, first]
+
+
+def test_unlike_systems_cost_about_what_holm_takes_and_like_ones_less() -> None:
+    rng = np.random.default_rng(4)
+    best, others = rng.normal(0.03, 0.1, 80), [rng.normal(0.0, 0.1, 80) for _ in range(3)]
+    alone = randomisation(best)
+    unlike = jointly([best, *others])[0]
+    like = jointly([best, *(best + rng.normal(0, 0.02, 80) for _ in range(3))])[0]
+    assert alone <= like < unlike <= holm([alone, 1, 1, 1])[0] + 0.01
+
+
+def test_among_many_equals_one_is_found_as_seldom_as_promised() -> None:
+    rng, found = np.random.default_rng(0), 0
+    for _ in range(300):
+        shared = rng.normal(0, 0.1, 30)
+        found += min(jointly([shared + rng.normal(0, 0.1, 30) for _ in range(4)], draws=300)) < 0.05
+    assert 0.02 <= found / 300 <= 0.085
 
 
 def test_the_interval_holds_the_truth_as_often_as_promised() -> None:

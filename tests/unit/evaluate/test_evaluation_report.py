@@ -14,10 +14,10 @@ import pytest
 from rich.console import Console
 
 from esmm.errors import LearnError
-from esmm.evaluate.compare import holm
 from esmm.evaluate.measures import Measured
 from esmm.evaluate.report import Report, System, number, p_value, versus, write_page
 from esmm.evaluate.terminal import tables
+from esmm.significance import holm
 
 VOID = {"meta", "link", "br", "img"}
 

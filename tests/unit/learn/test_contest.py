@@ -214,7 +214,7 @@ def test_proven_or_promising() -> None:
 def test_p_is_corrected_for_the_models_tried() -> None:
     error = NOISE.std(ddof=1) / 10
     alone, among = verdict_of(simple=2.2 * error), verdict_of(simple=2.2 * error, rich=0.0)
-    assert among.p == pytest.approx(2 * alone.p)
+    assert alone.p < among.p <= 2 * alone.p + 0.001
     assert (alone.label, among.label) == ("proven", "promising")
     assert verdict_of(simple=2.2 * error, trees=0.0).p == alone.p, "yardsticks are not tried"
 
