@@ -1,7 +1,7 @@
 """What tuning is worth: the models' nested cross-validation by question on each data set, and which of them is kept.
 
-`python -m benchmarks.tune [esci] [esci-offline] [fashion] [fashion-offline] [fashion-photos] [grocery-photos]`; figures
-of the sets left out stay. ``-offline``: from the catalogue alone, without a server.
+`python -m benchmarks.tune [esci] [esci-offline] [esci-feedback] [fashion] ...` (see ``SETS``); figures of the sets left
+out stay. ``-offline``: from the catalogue alone, without a server. ``-feedback``: with ``feedback = 10`` in the recipe.
 """
 
 import json
@@ -21,12 +21,14 @@ from esmm.photos import Photos, decode
 from esmm.query.fusion import Fusion, untuned_fusion
 from esmm.query.search import Searcher
 
-SEED = 1
+SEED, FEEDBACK = 1, 10
 KEPT = HERE / "results" / "tune.json"
 SETS: dict[str, tuple[DataSet, str]] = {
     "esci": (ESCI, "judgements.tsv"),
+    "esci-feedback": (ESCI, "judgements.tsv"),
     "esci-offline": (ESCI, "judgements.tsv"),
     "fashion": (FASHION, "judgements.tsv"),
+    "fashion-feedback": (FASHION, "judgements.tsv"),
     "fashion-offline": (FASHION, "judgements.tsv"),
     "fashion-photos": (FASHION, "photo_judgements.tsv"),
     "grocery-photos": (GROCERY, "photo_judgements.tsv"),
@@ -43,14 +45,21 @@ def judgements(data: DataSet, file: str) -> Judgements:
 def contest(name: str, cluster: Cluster) -> Verdict:
     """Let the models compete on one data set."""
     data, file = SETS[name]
-    collected, current = (_offline if name.endswith("-offline") else _asked)(data, judgements(data, file), cluster)
-    search = data.recipe.search
-    found = tuned(collected, current, loss="lambda", seed=SEED, k=search.k, on_step=lambda _done, _all: None)
+    judged = judgements(data, file)
+    if name.endswith("-offline"):
+        collected, current = _offline(data, judged)
+    else:
+        collected, current = _asked(data, judged, cluster, feedback=FEEDBACK if name.endswith("-feedback") else 0)
+    found = tuned(
+        collected, current, loss="lambda", seed=SEED, k=data.recipe.search.k, on_step=lambda _done, _all: None
+    )
     return found.verdict
 
 
-def _asked(data: DataSet, judged: Judgements, cluster: Cluster) -> tuple[Collected, Fusion]:
+def _asked(data: DataSet, judged: Judgements, cluster: Cluster, *, feedback: int) -> tuple[Collected, Fusion]:
     recipe, _ = loaded(data, cluster)
+    limits = recipe.search.model_copy(update={"feedback": feedback})
+    recipe = recipe.model_copy(update={"search": limits})
     searcher = Searcher(cluster.client, recipe, cluster.can)
     places = [Path(DATA / data.name / "query_photos.zip")]
     with Photos(places if places[0].exists() else []) as photos:
@@ -58,7 +67,7 @@ def _asked(data: DataSet, judged: Judgements, cluster: Cluster) -> tuple[Collect
         return collector.collect(judged), searcher.fusion
 
 
-def _offline(data: DataSet, judged: Judgements, _cluster: Cluster) -> tuple[Collected, Fusion]:
+def _offline(data: DataSet, judged: Judgements) -> tuple[Collected, Fusion]:
     encoders, _ = load_encoders(data.recipe)
     collector = OfflineCollector(data.recipe, data.catalogue, encoders=encoders)
     return collector.collect(judged), untuned_fusion(data.recipe, None)
@@ -86,7 +95,9 @@ def main() -> None:
         "Models in the order of their simplicity; fitted and chosen without the questions that they are measured on. "
         "The judgements of fashion are made from attributes, not by people. Forms of the keyword query, RRF and trees "
         "are yardsticks: no request on the basic licence holds them, or they are no fusion. ``-offline`` learns from "
-        "the catalogue with rank-bm25, without a server."
+        "the catalogue with rank-bm25, without a server; "
+        f"``-feedback`` moves the vectors towards the first {FEEDBACK} hits. p is corrected for the models tried by "
+        "maxT over shared random signs."
     )
     publish("tune", title, [sections[name] for name in SETS if name in sections], notes=notes)
 

@@ -101,7 +101,11 @@ class ImageVector(VectorField):
 
 
 class Search(Part):
-    """The keyword query that esmm writes where the shop has none, and how many candidates a search gathers."""
+    """The keyword query that esmm writes where the shop has none, and how many candidates a search gathers.
+
+    ``feedback`` is how many hits of a first look the query's vectors move towards (``esmm/query/feedback.py``); 0 for
+    none. It costs a second request.
+    """
 
     form: Form = "combined_fields"
     operator: Literal["or", "and"] = "or"
@@ -109,6 +113,7 @@ class Search(Part):
     num_candidates: Annotated[int, Field(ge=1, le=10_000)] = 150
     depth: Annotated[int, Field(ge=1, le=10_000)] = 200
     window: Annotated[int, Field(ge=1, le=10_000)] = 500
+    feedback: Annotated[int, Field(ge=0, le=100)] = 0
 
     @model_validator(mode="after")
     def _candidates_fit(self) -> "Search":

@@ -11,7 +11,7 @@ import torch
 from esmm.learn.losses import LOSSES
 from esmm.learn.normalise import Normalisers
 from esmm.query.fusion import DEFAULT_SATURATION, KEYWORD, Fusion
-from esmm.query.gate import BOUND, FACTS
+from esmm.query.gate import BOUND
 
 if TYPE_CHECKING:
     from esmm.learn.stack import Floats, Stack
@@ -25,13 +25,16 @@ _MOVES = 1.0  # how much a constant may move by its penalty: the square of its l
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted fusion: normalisers, a weight a clause, and the coefficients of a gate, (c, f), or none."""
+    """A fitted fusion: normalisers, a weight a clause, and the coefficients of a gate, (c, f), or none.
+
+    ``middles`` and ``scales`` are those of the gate's facts, (f,).
+    """
 
     normalisers: Normalisers
     weights: Mapping[str, float]
     coefficients: "Floats | None" = None
-    middles: "Floats" = field(default_factory=lambda: np.zeros(len(FACTS)))
-    scales: "Floats" = field(default_factory=lambda: np.ones(len(FACTS)))
+    middles: "Floats" = field(default_factory=lambda: np.zeros(0))
+    scales: "Floats" = field(default_factory=lambda: np.ones(0))
 
     @property
     def fusion(self) -> Fusion:
@@ -90,7 +93,7 @@ class _Problem:
         self._constants = torch.zeros(count, dtype=torch.float64, requires_grad=True)
         self._factor = torch.zeros((), dtype=torch.float64, requires_grad=True)
         self._steep = torch.tensor(math.log(_STEEP), dtype=torch.float64, requires_grad=True)
-        self._gate = torch.zeros(count, len(FACTS), dtype=torch.float64, requires_grad=plan.gate is not None)
+        self._gate = torch.zeros(count, stack.facts.shape[1], dtype=torch.float64, requires_grad=plan.gate is not None)
 
     def descend(self) -> None:
         """Take some steps down."""

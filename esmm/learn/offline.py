@@ -26,9 +26,11 @@ from esmm.ingest.vectors import open_cache
 from esmm.learn.bm25 import Column, Words, analysed, sum_of
 from esmm.learn.features import TITLES, Collected, Found, OnStep, gathered, opened_photo
 from esmm.learn.scores import FORM
+from esmm.learn.stack import CUT
 from esmm.photos import Photos
-from esmm.query.clauses import shortened
+from esmm.query.clauses import VectorClause, shortened
 from esmm.query.encode import Ask, QuestionEncoder
+from esmm.query.feedback import moved
 from esmm.query.fusion import KEYWORD
 from esmm.query.gate import Rarity
 from esmm.recipe import FORMS
@@ -55,6 +57,11 @@ class Shelf:
 
     records: "tuple[Record, ...]"
     vectors: "Mapping[str, Matrix]"
+
+    def fields(self, place: int) -> "dict[str, Matrix]":
+        """Return the vectors that a product has, by field."""
+        found = {name: rows[place] for name, rows in self.vectors.items()}
+        return {name: row for name, row in found.items() if row[0] == row[0]}  # else NaN
 
     @classmethod
     def read(
@@ -105,8 +112,8 @@ class OfflineCollector:
     ) -> None:
         self._recipe, self._catalogue = recipe, str(catalogue)
         folders = [Path(catalogue).parent, *photos, *(recipe.image.photo_places if recipe.image else [])]
-        self._shelf = Shelf.read(recipe, catalogue, encoders=encoders, photos=folders)
-        self._ids = [record.id for record in self._shelf.records]
+        self.shelf = Shelf.read(recipe, catalogue, encoders=encoders, photos=folders)
+        self._ids = [record.id for record in self.shelf.records]
         self._columns = {name: self._column(name) for name in self._read_fields()}
         self._words = Words(self._columns, recipe.searched(), recipe.search.operator)
         infos = {clause: encoder.info for clause, encoder in encoders.items()}
@@ -126,9 +133,13 @@ class OfflineCollector:
     def _found(self, question: "Question", judged: Mapping[str, float]) -> Found:
         """Return the scores of candidates and judged products by clause, and the ids of the candidates."""
         text = shortened(question.text or "")
-        cosines = dict(self._cosines(Ask(question.text, self._photo_of(question.photo) if question.photo else None)))
         forms = {form: self._words.scores(text, form) for form in FORMS}
-        columns = {KEYWORD: forms.pop(self._recipe.search.form), **cosines, **self._declared(text)}
+        keyword = forms.pop(self._recipe.search.form)
+        clauses = self._encoder.clauses(Ask(question.text, self._photo_of(question.photo) if question.photo else None))
+        if self._recipe.search.feedback:
+            clauses = moved(clauses, self._first_look(keyword, clauses))
+        cosines = self._cosines(clauses)
+        columns = {KEYWORD: keyword, **cosines, **self._declared(text)}
         columns |= {FORM + form: scores for form, scores in forms.items()}
         candidates = {self._ids[place] for place in self._candidates(columns[KEYWORD], list(cosines.values()))}
         raws = {
@@ -146,13 +157,25 @@ class OfflineCollector:
         others = [place for place in _best(keyword, window) if place not in near]
         return [*near, *others[: window - len(near)]]
 
-    def _cosines(self, ask: Ask) -> "Iterator[tuple[str, Scores]]":
+    def _cosines(self, clauses: "Sequence[VectorClause]") -> "dict[str, Scores]":
         import numpy as np
 
-        for clause in self._encoder.clauses(ask):
+        found = {}
+        for clause in clauses:
             query = np.asarray(clause.vector, dtype=np.float32)
-            cosines = self._shelf.vectors[clause.field] @ (query / np.linalg.norm(query))
-            yield clause.name, cosines.astype(np.float64)
+            cosines = self.shelf.vectors[clause.field] @ (query / np.linalg.norm(query))
+            found[clause.name] = cosines.astype(np.float64)
+        return found
+
+    def _first_look(self, keyword: "Scores", clauses: "Sequence[VectorClause]") -> list[dict[str, Any]]:
+        """Return the first hits with their vectors, keyword and vectors weighing alike."""
+        import numpy as np
+
+        columns = [_saturated(keyword), *(np.clip(each, 0, 1) for each in self._cosines(clauses).values())]
+        held = self._candidates(keyword, columns[1:])
+        scores = np.sum([np.nan_to_num(column[held]) for column in columns], axis=0)
+        best = np.argsort(-scores, kind="stable")[: self._recipe.search.feedback]
+        return [{"fields": self.shelf.fields(held[place])} for place in best]
 
     def _declared(self, text: str) -> "dict[str, Scores]":
         words = {
@@ -176,14 +199,14 @@ class OfflineCollector:
         if not (name := declared.number or declared.date):
             return None
         score = _number if declared.number else partial(_recency, now=time.time(), half_life=declared.half_life)
-        return np.array([score(value_of(record.fields, name)) for record in self._shelf.records], dtype=np.float64)
+        return np.array([score(value_of(record.fields, name)) for record in self.shelf.records], dtype=np.float64)
 
     def _column(self, name: str) -> Column:
         recipe = self._recipe
         cut: Callable[[str], list[str]] = partial(analysed, analyzer=recipe.index.analyzer)
         if recipe.fields[name].type == "keyword":
             cut = _whole
-        values = [_texts(value_of(record.fields, name)) for record in self._shelf.records]
+        values = [_texts(value_of(record.fields, name)) for record in self.shelf.records]
         return Column([[word for text in texts for word in cut(text)] for texts in values], cut)
 
     def _read_fields(self) -> list[str]:
@@ -192,9 +215,17 @@ class OfflineCollector:
 
     def _rarity(self) -> Rarity:
         title = self._recipe.heaviest
-        titles = [" ".join(_texts(value_of(record.fields, title))) for record in self._shelf.records]
+        titles = [" ".join(_texts(value_of(record.fields, title))) for record in self.shelf.records]
         there = [text for text in titles if text]
         return Rarity.counted(random.Random(7).sample(there, min(TITLES, len(there))))  # noqa: S311
+
+
+def _saturated(scores: "Scores") -> "Scores":
+    """Return s / (s + k), k the score at rank 10."""
+    import numpy as np
+
+    best = np.sort(scores[~np.isnan(scores)])[::-1][:CUT]
+    return scores / (scores + best[-1]) if len(best) else scores
 
 
 def _unique(recipe: "Recipe", catalogue: str | Path) -> "Iterator[Record]":

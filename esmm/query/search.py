@@ -13,6 +13,7 @@ from esmm.query.clauses import Clause, QueryClause, VectorClause, filters_of, ke
 from esmm.query.declared import declared_clauses
 from esmm.query.encode import Ask, QuestionEncoder
 from esmm.query.explain import Hit, hits_of
+from esmm.query.feedback import first_look, movable, moved
 from esmm.query.fusion import DEFAULT_SATURATION, KEYWORD, Fusion, Window, untuned_fusion
 from esmm.query.rewrite import with_text
 from esmm.query.text import text_of
@@ -104,7 +105,7 @@ class Searcher:
         return self._encoder.faults
 
     def search(self, ask: Ask, *, keyword_only: bool = False) -> Answer:
-        """Answer a question by one request."""
+        """Answer a question by one request, or by two if the recipe wants feedback."""
         fusion = self.fusion_at(ask)
         answer = self.send(self._request(ask, fusion, keyword_only=keyword_only), fusion)
         if keyword_only or not ask.text:
@@ -116,9 +117,23 @@ class Searcher:
         """Return the fusion for one question: the weights as its gate moves them."""
         return self.fusion.at(ask.text, photo=ask.photo is not None)
 
-    def clauses(self, ask: Ask) -> list[Clause]:
-        """Return the clauses of a question beside its keyword query."""
-        return [*self._encoder.clauses(ask), *declared_clauses(self._recipe, ask.text)]
+    def clauses(self, ask: Ask, query: Mapping[str, Any] | None = None) -> list[Clause]:
+        """Return the clauses of a question beside its keyword query, which is ``query`` or that of the recipe.
+
+        With ``search.feedback`` in the recipe and a server, one request is sent to move the vectors.
+        """
+        made = self._encoder.clauses(ask)
+        if self._recipe.search.feedback and self._client:
+            made = self._with_feedback(made, query or plain_request(self._recipe, ask)["query"])
+        return [*made, *declared_clauses(self._recipe, ask.text)]
+
+    def _with_feedback(self, clauses: Sequence[VectorClause], query: Mapping[str, Any]) -> list[VectorClause]:
+        asking, others = [c for c in clauses if movable(c)], [c for c in clauses if not movable(c)]
+        if not asking or self._client is None:
+            return list(clauses)
+        body = first_look(query, asking, self._untuned, limits=self._recipe.search, can=self._can)
+        hits = self._client.search(index=self._recipe.index.name, body=body)["hits"]["hits"]
+        return [*moved(asking, hits), *others]
 
     def request(self, ask: Ask, *, keyword_only: bool = False) -> Json:
         """Return the body of the request for a question."""
@@ -146,7 +161,7 @@ class Searcher:
                 "the body asks for no text",
                 "say what the vectors look for: a text, an image or ids of products to be like",
             )
-        made = self._hybrid(given, query, self.clauses(ask), ask, options)
+        made = self._hybrid(given, query, self.clauses(ask, query), ask, options)
         if query is None or self._calibration.saturation(query) or made.strategy == "keyword":
             return made
         hint = f"this query was never calibrated (esmm calibrate): its scores count by k = {self.fusion.saturation:g}"
@@ -159,11 +174,11 @@ class Searcher:
         ``extra`` queries are scored beside them. Raises QueryError if ``body`` asks for no text or not for the best
         score first.
         """
-        clauses = [*self.clauses(ask), *extra]
         given = {"query": keyword_query(self._recipe, ask.text or "", [])}
         if body is not None:
             given = read_body(body)
             given["query"] = _asking_for(given.get("query"), ask.text or "")  # without words it matches nothing
+        clauses = [*self.clauses(ask, given["query"]), *extra]
         wide = {clause.name: Window(-1.0, 1.0) for clause in clauses if isinstance(clause, VectorClause)}
         constants = {**dict.fromkeys((c.name for c in extra), DEFAULT_SATURATION), **self._untuned.saturations}
         fusion = replace(self._untuned, weights={}, windows=wide, saturations=constants)

@@ -115,7 +115,8 @@ def test_a_strong_penalty_leaves_no_gate() -> None:
 def test_no_query_moves_a_weight_beyond_the_bound() -> None:
     coefficients = np.zeros((1, len(FACTS)))
     coefficients[0, 0] = 100.0
-    fit = Fit(Normalisers({"keyword": 1.0}, {}), {"keyword": 1.0}, coefficients)
+    middles, scales = np.zeros(len(FACTS)), np.ones(len(FACTS))
+    fit = Fit(Normalisers({"keyword": 1.0}, {}), {"keyword": 1.0}, coefficients, middles, scales)
     stack = Stack.of(planted({"keyword": 1.0}, 2, products=3)).only(("keyword",))
     stack = replace(stack, raws=np.ones_like(stack.raws), facts=np.array([[1.0, *[0] * 5], [-1.0, *[0] * 5]]))
     assert fit.scores(stack)[:, 0] == pytest.approx([0.5 * np.exp(BOUND), 0.5 * np.exp(-BOUND)])

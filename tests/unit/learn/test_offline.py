@@ -278,3 +278,23 @@ def test_forms_of_the_keyword_query() -> None:
     apart = {form: np.flatnonzero(~np.isnan(both.scores("shoe red", form))).tolist() for form in FORMS}
     assert apart["most_fields"] == [0]
     assert np.isnan(words.scores("", "cross_fields")).all()
+
+
+def test_feedback_moves_the_vectors_towards_the_first_hits(catalogue: Path) -> None:
+    wanted = judged((Question("red shirt"), {f"p{number}": 1.0 for number in range(COUNT)}))
+    plain = collected(catalogue, wanted)
+    recipe = recipe_of("\n[search]\nfeedback = 1\n")
+    fed = collected(catalogue, wanted, recipe)
+    words, cosines = column(plain, "keyword"), [column(plain, name) for name in ("text", "text_to_image")]
+    constant = sorted(words.values())[-10]
+    scores = {
+        name: words.get(name, 0.0) / (words.get(name, 0.0) + constant)
+        + sum(max(0.0, each.get(name, 0.0)) for each in cosines)
+        for name in cosines[0]
+    }
+    best = max(scores, key=lambda name: scores[name])
+    before, after = column(plain, "text"), column(fed, "text")
+    # Halfway between a unit vector and another at cosine c lies the cosine sqrt((1 + c) / 2) to either.
+    assert after[best] == pytest.approx(math.sqrt((1 + before[best]) / 2), abs=1e-4)
+    assert max(after, key=lambda name: after[name]) == best
+    assert column(fed, "keyword") == words
