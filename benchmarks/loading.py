@@ -34,7 +34,7 @@ from esmm.encoders import Encoder, load_encoders
 from esmm.encoders.digest import DigestEncoder
 from esmm.encoders.resolve import find_model
 from esmm.ingest import index
-from esmm.ingest.batches import BATCH
+from esmm.ingest.batches import BATCH, TEXTS
 from esmm.ingest.bulk import Outgoing, Sender
 from esmm.ingest.catalogue import Line, read
 from esmm.ingest.documents import bulk_lines
@@ -180,8 +180,8 @@ def llama(bench: Bench, name: str) -> None:
 
 def encoder_alone(bench: Bench, _: str) -> None:
     """Encode the same batches and store nothing."""
-    for start in range(0, len(bench.texts), BATCH):
-        bench.encoder.encode(list(dict.fromkeys(bench.texts[start : start + BATCH])))
+    for start in range(0, len(bench.texts), TEXTS):
+        bench.encoder.encode(list(dict.fromkeys(bench.texts[start : start + TEXTS])))
 
 
 NOTHING: Step = lambda *_: None  # noqa: E731
@@ -252,7 +252,7 @@ def _ratio(mine: Sequence[float], theirs: Sequence[float]) -> str:
 def main() -> None:
     """Measure and publish."""
     asked = argparse.ArgumentParser()
-    for name, default in (("ready", 4000), ("whole", 2048), ("ready-rounds", 7), ("rounds", 3)):
+    for name, default in (("ready", 4000), ("whole", 6764), ("ready-rounds", 7), ("rounds", 3)):
         asked.add_argument(f"--{name}", type=int, default=default)
     args = asked.parse_args()
     cluster, tables = server(), list[str]()

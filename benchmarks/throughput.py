@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.common import ESCI, FASHION, DataSet, publish, server, table
 from esmm.cli.common import Cluster
 from esmm.encoders import Encoder, load_encoders
-from esmm.ingest.batches import BATCH
+from esmm.ingest.batches import batch_size
 from esmm.ingest.catalogue import Line, read
 from esmm.ingest.job import Job, Server, Source
 from esmm.ingest.load import load
@@ -37,8 +37,9 @@ def encoders_alone(recipe: Recipe, encoders: Mapping[str, Encoder], catalogue: P
     ]
     spent = 0.0
     with Photos(recipe.image.photo_places if recipe.image else []) as photos:
-        for start in range(0, len(records), BATCH):
-            chunk = records[start : start + BATCH]
+        size = batch_size(encoders)
+        for start in range(0, len(records), size):
+            chunk = records[start : start + size]
             inputs: dict[str, list[Any]] = {
                 "text": list(dict.fromkeys(text for record in chunk for _, text in record.passages))
             }

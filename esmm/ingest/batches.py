@@ -1,6 +1,6 @@
 """The middle of the load: records become batches, batches get their vectors, and become bulk lines."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     Vectors = dict[bytes, NDArray[np.float32]]
 
-BATCH = 256
+# Photos are held decoded. Texts are small: the more are sorted by length at once, the less is padded (a tenth faster).
+BATCH, TEXTS = 256, 1024
 
 
 @dataclass
@@ -46,14 +47,19 @@ class Batch:
     unchanged: int = 0
 
 
-def chunked(records: "Iterable[Record]") -> Iterator[Batch]:
+def batch_size(clauses: "Collection[str]") -> int:
+    """Return how many products are encoded together, by the clauses that they get vectors for."""
+    return BATCH if "image" in clauses else TEXTS
+
+
+def chunked(records: "Iterable[Record]", size: int = BATCH) -> Iterator[Batch]:
     """Yield the records in batches.
 
-    Which records share a batch follows from the catalogue alone, not from what is stored: a load that goes on where
+    Which records share a batch follows from catalogue and recipe alone, not from what is stored: a load that goes on where
     another one was killed encodes the very batches that the other one would have encoded, so vectors get equal bits.
     """
     stream = iter(records)
-    while chunk := list(islice(stream, BATCH)):
+    while chunk := list(islice(stream, size)):
         yield Batch(chunk)
 
 

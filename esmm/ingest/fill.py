@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from esmm.ingest import bulk
-from esmm.ingest.batches import Batch, Preparer, chunked, encode, outgoing
+from esmm.ingest.batches import Batch, Preparer, batch_size, chunked, encode, outgoing
 from esmm.ingest.fingerprints import Comparison
 from esmm.ingest.lines import Line, Rejected
 from esmm.ingest.records import BadRecord, Record, record_of
@@ -44,7 +44,7 @@ def fill(job: "Job", target: "Target", claim: "Claim", seen: "SeenIds") -> list[
     sample = Sample(_SAMPLE)
     with opened(job) as (ledger, photos):
         records = checked(job.source.lines(job.recipe.index.id), job.recipe, ledger, seen)
-        batches = chunked(records)
+        batches = chunked(records, batch_size(job.encoders))
         if target.begun:
             batches = Comparison(job, target, photos).compared(batches)
         if job.engine:

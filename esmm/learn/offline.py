@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from esmm.errors import LearnError
 from esmm.index_meta import new_meta
-from esmm.ingest.batches import Preparer, chunked, encode, stored
+from esmm.ingest.batches import Preparer, batch_size, chunked, encode, stored
 from esmm.ingest.catalogue import head, read
 from esmm.ingest.fit import LOOKED_AT, check_fit
 from esmm.ingest.records import fitting, value_of
@@ -82,7 +82,8 @@ class Shelf:
             open_cache() as cache,
         ):
             made: list[tuple[Record, Mapping[str, Matrix]]] = []
-            for batch in Preparer(encoders, places, cache, ledger).prepared(chunked(_unique(recipe, catalogue))):
+            products = _unique(recipe, catalogue)
+            for batch in Preparer(encoders, places, cache, ledger).prepared(chunked(products, batch_size(encoders))):
                 encode(batch, encoders, cache, report)
                 made += stored(batch, fields)
         if not made:

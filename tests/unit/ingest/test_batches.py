@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from esmm.encoders.digest import DigestEncoder
-from esmm.ingest.batches import BATCH, Batch, Preparer, chunked, encode, outgoing
+from esmm.ingest.batches import BATCH, Batch, Preparer, batch_size, chunked, encode, outgoing
 from esmm.ingest.records import Record
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.vectors import VectorCache
@@ -135,6 +135,8 @@ def test_batches_keep_order_and_size(line: Line) -> None:
     records = [record(str(number)) for number in range(BATCH + 3)]
     batches: list[Batch] = list(Preparer({}, line.photos, line.cache, line.ledger).prepared(chunked(records)))
     assert [len(batch.records) for batch in batches] == [BATCH, 3]
+    assert [len(batch.records) for batch in chunked(records, batch_size(["text"]))] == [BATCH + 3]
+    assert batch_size(["text", "image"]) == BATCH
     assert [found.id for batch in batches for found in batch.records] == [found.id for found in records]
 
 

@@ -1,0 +1,78 @@
+"""`esmm tune` where no one weight serves all questions: a gate wins, and moves the weights of each search."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shop
+from elasticsearch import Elasticsearch
+from shell import Esmm
+from test_tune import COLOURS, KINDS, RECIPE, judged
+
+from esmm.cluster import Capabilities
+from esmm.encoders import load_encoders
+from esmm.ingest.job import Job, Server, Source
+from esmm.ingest.load import load
+from esmm.ingest.vectors import VectorCache
+from esmm.query.model import FusionModel
+from esmm.recipe import parse
+
+pytestmark = pytest.mark.usefixtures("painless")
+
+CODES = ("AB12", "CD34", "EF56")  # as common as colours, so that their keyword scores tell nothing
+
+
+def products() -> list[dict[str, str]]:
+    made = []
+    for number, kind in enumerate(KINDS):
+        for place, colour in enumerate(COLOURS):
+            code = CODES[(number + place) % 3]
+            made.append({"id": f"{kind}, {colour}, {code}", "title": f"{colour} {kind} {code}"})
+    return made
+
+
+def questions() -> dict[str, dict[str, float]]:
+    """With a colour the thing is meant, whatever its colour; with a code all that has the code, whatever it is."""
+    asked: dict[str, dict[str, float]] = {}
+    for number, (kind, other) in enumerate(KINDS.items()):
+        for place in range(2):
+            colour, code = COLOURS[(number + place) % 3], CODES[(number + place) % 3]
+            ids = [product["id"] for product in products()]
+            things = [name for name in ids if name.startswith(f"{kind},")]
+            asked[f"{colour} {other}"] = {n: float(n in things) for n in ids if n in things or f" {colour}," in n}
+            asked[f"{code} {other}"] = {n: float(n.endswith(code)) for n in ids if n in things or n.endswith(code)}
+    return asked
+
+
+@pytest.fixture
+def folder(place: Path, client: Elasticsearch, can: Capabilities, alias: str, analyzer: str) -> Path:
+    (place / "esmm.toml").write_text(RECIPE.format(name=alias, analyzer=analyzer), encoding="utf-8")
+    recipe = parse((place / "esmm.toml").read_text("utf-8"), source=str(place / "esmm.toml"))
+    source = Source(str(shop.write(place / "catalog.jsonl", products())))
+    with VectorCache(place / "vectors.sqlite") as cache:
+        load(Job(source, recipe, Server(client, can), load_encoders(recipe, device="cpu")[0], cache))
+    judged(place / "judged.tsv", questions())
+    return place
+
+
+def first(esmm: Esmm, words: str) -> tuple[dict[str, Any], dict[str, float]]:
+    """The best hit, and the weights that it was found by."""
+    hit = esmm("search", words, "--device", "cpu", "--json").json()["hits"][0]
+    assert hit["score"] == pytest.approx(sum(part["contribution"] for part in hit["clauses"]), abs=1e-4)
+    return hit, {part["clause"]: part["weight"] for part in hit["clauses"]}
+
+
+def test_a_gate_that_wins_moves_the_weights_of_each_search(esmm: Esmm, folder: Path) -> None:
+    done = esmm("tune", "judged.tsv", "--device", "cpu", "--no-floors")
+    assert done.code == 0
+    model = FusionModel.load(folder / "fusion.json")
+    assert (model.kind, model.label) == ("gate", "proven")
+    assert model.gate is not None
+    thing, by_thing = first(esmm, "blue couch")
+    code, by_code = first(esmm, "AB12 couch")
+    assert thing["id"].startswith("sofa")
+    assert code["id"].endswith("AB12")
+    assert by_thing["text"] > 2 * by_code["text"]
+    shown = esmm("fusion", "show", "--query", "AB12 couch", "--json").json()
+    told = next(each for each in shown["queries"] if each["query"] == "AB12 couch")
+    assert told["weights"]["text"] == pytest.approx(by_code["text"])
