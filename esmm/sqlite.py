@@ -1,6 +1,7 @@
 """SQLite files that several processes share."""
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 PATIENCE = 30  # seconds that a process waits for another one that writes
@@ -23,6 +24,15 @@ def set_up(database: sqlite3.Connection, script: str) -> None:
         retry=retry_if_exception(_is_busy), stop=stop_after_delay(PATIENCE), wait=wait_random(0.01, 0.1), reraise=True
     )
     waiting(database.executescript, script)
+
+
+def moved_aside(path: Path) -> Path:
+    """Move a damaged file, and what SQLite keeps beside it, out of the way; return where it is. Raises OSError."""
+    aside = path.with_name(f"{path.name}.damaged")
+    for end in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            Path(f"{path}{end}").replace(f"{aside}{end}")
+    return aside
 
 
 def _is_busy(error: BaseException) -> bool:

@@ -1,7 +1,9 @@
 """Encoders of sentence-transformers: text models, and CLIP-like models that take photos too."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from esmm.encoders.base import Matrix
 
-_TOKENS_ON_CPU, _TOKENS = 2048, 16_384  # of one padded batch
+_TOKENS_ON_CPU, _TOKENS = 1024, 16_384  # of one padded batch
 _REMEDY = "the folder must hold what SentenceTransformer.save wrote"
 
 
@@ -26,7 +28,7 @@ class SentenceEncoder:
         """``batch`` counts photos; texts are batched by the tokens they have."""
         folder = find_model(name)
         self.model = _open(name, folder, device)
-        self._batch, self._tokens = batch, _TOKENS_ON_CPU if device == "cpu" else _TOKENS
+        self._batch, self._cpu = batch, device == "cpu"
         local = Path(name).expanduser().is_dir()
         identity = folder.resolve().name if local else name.removeprefix("sentence-transformers/")
         dims = _dims(self.model, folder)
@@ -48,8 +50,26 @@ class SentenceEncoder:
             tokens,
             lambda numbers: self._rows([cut[number] for number in numbers], len(numbers)),
             dims=self.info.dims,
-            budget=self._tokens,
+            budget=_TOKENS_ON_CPU if self._cpu else _TOKENS,
+            each=self._side_by_side if self._cpu else map,
         )
+
+    def _side_by_side(self, encode: "Callable[[list[int]], Matrix]", groups: list[list[int]]) -> "Iterable[Matrix]":
+        """Encode groups at the same time, each on one core, instead of one after another on all cores.
+
+        A core that is taken away for a while (by a server beside it) then holds up its own group, not every step.
+        """
+        import torch
+
+        threads = torch.get_num_threads()
+        if threads == 1 or len(groups) == 1:
+            return map(encode, groups)
+        self.model.encode(["a"], show_progress_bar=False)  # sets the tokenizer's padding: two threads at it is an error
+        with ThreadPoolExecutor(threads, "esmm-encode", partial(torch.set_num_threads, 1)) as pool:
+            try:
+                return list(pool.map(encode, groups))
+            finally:
+                torch.set_num_threads(threads)  # for threads that begin later
 
     def _rows(self, items: list[Any], batch: int) -> "Matrix":
         matrix: Matrix = self.model.encode(

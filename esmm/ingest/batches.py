@@ -55,8 +55,9 @@ def batch_size(clauses: "Collection[str]") -> int:
 def chunked(records: "Iterable[Record]", size: int = BATCH) -> Iterator[Batch]:
     """Yield the records in batches.
 
-    Which records share a batch follows from catalogue and recipe alone, not from what is stored: a load that goes on where
-    another one was killed encodes the very batches that the other one would have encoded, so vectors get equal bits.
+    Which records share a batch follows from catalogue and recipe alone, not from what is stored: a load that goes on
+    where another one was killed encodes the very batches that the other one would have encoded, so vectors get equal
+    bits.
     """
     stream = iter(records)
     while chunk := list(islice(stream, size)):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from esmm.content import content_key
 from esmm.errors import EsmmError
 from esmm.paths import vector_cache_cap, vector_cache_path
-from esmm.sqlite import connected, set_up
+from esmm.sqlite import connected, moved_aside, set_up
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -153,11 +153,8 @@ class VectorCache:
 
     def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
         self._db.close()
-        aside = self._path.with_name(f"{self._path.name}.damaged")
         if _file_number(self._path) == self._file:  # else another process has done it already
-            for end in ("", "-wal", "-shm"):
-                with suppress(FileNotFoundError):
-                    Path(f"{self._path}{end}").replace(f"{aside}{end}")
+            aside = moved_aside(self._path)
             self._tell(f"vector cache {self._path} was damaged ({error}): moved to {aside.name}, a new one is begun")
         self._db = self._connected()
         set_up(self._db, _SETUP)

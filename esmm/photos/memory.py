@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from esmm.sqlite import connected, set_up
+from esmm.sqlite import connected, moved_aside, set_up
 
 LIMIT = 500_000  # URLs; about 100 MB
 
@@ -130,11 +130,8 @@ class UrlMemory:
 
     def _begin_again(self) -> None:
         self._forgo(None)
-        aside = self._path.with_name(f"{self._path.name}.damaged")
         try:
-            self._path.replace(aside)
-            for end in ("-wal", "-shm"):
-                self._path.with_name(self._path.name + end).unlink(missing_ok=True)
+            aside = moved_aside(self._path)
             with closing(connected(self._path)) as made:
                 set_up(made, _SETUP)
         except (OSError, sqlite3.Error) as error:

@@ -28,7 +28,7 @@ def test_each_text_gets_its_row_and_is_encoded_once() -> None:
 
 
 def test_batches_are_sorted_by_length_and_within_the_budget() -> None:
-    assert run(4)[1] == [[1, 0], [5], [3]]
+    assert run(4)[1] == [[3], [5], [1, 0]]
     assert run(100)[1] == [[1, 0, 5, 3]]
 
 

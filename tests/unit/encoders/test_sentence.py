@@ -174,3 +174,23 @@ def test_a_folder_that_does_not_load_is_one_sentence(tiny_bert: Path, tmp_path: 
     assert caught.value.message.startswith(str(folder))
     assert "\n" not in caught.value.message
     assert "SentenceTransformer.save" in caught.value.hint
+
+
+def test_groups_encoded_side_by_side_make_the_same_vectors_in_the_same_order(tiny_bert: Path) -> None:
+    import torch
+
+    encoder = SentenceEncoder(str(tiny_bert))
+    texts = [" ".join(["shirt"] * (1 + number % 50)) + f" {number}" for number in range(400)]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        many = [encoder.encode(texts) for _ in range(3)]
+        left = torch.get_num_threads()
+        torch.set_num_threads(1)
+        one = encoder.encode(texts)
+    finally:
+        torch.set_num_threads(before)
+    assert left == 3
+    assert all(np.array_equal(made, one) for made in many)
+    alone = [encoder.encode([text])[0] for text in texts[:60]]
+    assert np.allclose(one[:60], alone, atol=1e-5)
