@@ -6,7 +6,7 @@ out stay. ``-offline``: from the catalogue alone, without a server. ``-feedback`
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +97,11 @@ def main() -> None:
         rows = [*rows_of(verdict), ["ranx optimize_fusion", f"{ranx.mean():.3f}", "", ""]]
         sections[name] = f"{table(header, rows)}\n\nVerdict: {verdict.why}."
         KEPT.write_text(json.dumps(sections, indent=2) + "\n", encoding="utf-8")
+    told(sections)
+
+
+def told(sections: Mapping[str, str]) -> None:
+    """Publish what is known of the data sets."""
     title = f"What tuning is worth: five-fold nested cross-validation by question, seed {SEED}"
     notes = (
         "Models in the order of their simplicity; fitted and chosen without the questions that they are measured on. "
