@@ -1,7 +1,7 @@
 """What was tried for the learned fusion, and what came of it: esci's questions, without a server, in nested folds.
 
 Each row is global weights (or a gate) of one strength, fitted on four fifths of the questions and measured on the rest,
-mean over five cuts. Not in the product: facts of the gate about cluster centres, priors from another shop, the share of
+mean over three cuts. Not in the product: facts of the gate about cluster centres, priors from another shop, the share of
 words that a product has, vectors smoothed by their neighbours. In it, when asked for: feedback.
 """
 
@@ -25,7 +25,7 @@ from esmm.learn.stack import Stack
 from esmm.query.fusion import untuned_fusion
 from esmm.significance import randomisation
 
-STRENGTH, GATE, CUTS = 0.1, 1.0, range(1, 6)
+STRENGTH, GATE, CUTS = 0.1, 1.0, range(1, 4)
 NEIGHBOURS, MIX = 10, 0.5
 Floats = np.ndarray
 
