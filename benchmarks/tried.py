@@ -1,8 +1,8 @@
 """What was tried for the learned fusion, and what came of it: esci's questions, without a server, in nested folds.
 
 Each row is global weights (or a gate) of one strength, fitted on four fifths of the questions and measured on the rest,
-mean over three cuts. Not in the product: facts of the gate about cluster centres, priors from another shop, the share of
-words that a product has, vectors smoothed by their neighbours. In it, when asked for: feedback.
+mean over three cuts. Not in the product: facts of the gate about cluster centres, priors from another shop, the share
+of words that a product has, vectors smoothed by their neighbours. In it, when asked for: feedback.
 """
 
 from collections.abc import Callable, Mapping, Sequence
