@@ -7,7 +7,7 @@ import pytest
 import shop
 from elasticsearch import Elasticsearch
 from shell import Esmm
-from test_tune import COLOURS, KINDS, RECIPE, judged
+from test_tune import KINDS, RECIPE, judged
 
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
@@ -19,27 +19,44 @@ from esmm.recipe import parse
 
 pytestmark = pytest.mark.usefixtures("painless")
 
-CODES = ("AB12", "CD34", "EF56")  # as common as colours, so that their keyword scores tell nothing
+# As rare as one another, so that their keyword scores tell nothing: each on three products.
+TINTS = [
+    "red",
+    "green",
+    "blue",
+    "black",
+    "white",
+    "grey",
+    "pink",
+    "purple",
+    "orange",
+    "yellow",
+    "brown",
+    "silver",
+    "golden",
+    "beige",
+]
+CODES = [f"AB{number}" for number in range(10, 24)]
 
 
 def products() -> list[dict[str, str]]:
     made = []
     for number, kind in enumerate(KINDS):
-        for place, colour in enumerate(COLOURS):
-            code = CODES[(number + place) % 3]
-            made.append({"id": f"{kind}, {colour}, {code}", "title": f"{colour} {kind} {code}"})
+        for place in range(3):
+            tint, code = TINTS[(3 * number + place) % 14], CODES[(5 * number + 4 * place) % 14]
+            made.append({"id": f"{kind}, {tint}, {code}", "title": f"{tint} {kind} {code}"})
     return made
 
 
 def questions() -> dict[str, dict[str, float]]:
-    """With a colour the thing is meant, whatever its colour; with a code all that has the code, whatever it is."""
+    """With a colour the thing is meant, whatever its colour; with a code what has the code, whatever it is."""
     asked: dict[str, dict[str, float]] = {}
+    ids = [product["id"] for product in products()]
     for number, (kind, other) in enumerate(KINDS.items()):
-        for place in range(2):
-            colour, code = COLOURS[(number + place) % 3], CODES[(number + place) % 3]
-            ids = [product["id"] for product in products()]
-            things = [name for name in ids if name.startswith(f"{kind},")]
-            asked[f"{colour} {other}"] = {n: float(n in things) for n in ids if n in things or f" {colour}," in n}
+        things = [name for name in ids if name.startswith(f"{kind},")]
+        for place in (7, 10):
+            tint, code = TINTS[(3 * number + place) % 14], CODES[(5 * number + place) % 14]
+            asked[f"{tint} {other}"] = {n: float(n in things) for n in ids if n in things or f" {tint}," in n}
             asked[f"{code} {other}"] = {n: float(n.endswith(code)) for n in ids if n in things or n.endswith(code)}
     return asked
 
@@ -69,10 +86,10 @@ def test_a_gate_that_wins_moves_the_weights_of_each_search(esmm: Esmm, folder: P
     assert (model.kind, model.label) == ("gate", "proven")
     assert model.gate is not None
     thing, by_thing = first(esmm, "blue couch")
-    code, by_code = first(esmm, "AB12 couch")
+    code, by_code = first(esmm, "AB17 couch")
     assert thing["id"].startswith("sofa")
-    assert code["id"].endswith("AB12")
-    assert by_thing["text"] > 2 * by_code["text"]
-    shown = esmm("fusion", "show", "--query", "AB12 couch", "--json").json()
-    told = next(each for each in shown["queries"] if each["query"] == "AB12 couch")
+    assert code["id"].endswith("AB17")
+    assert by_thing["text"] > 1.5 * by_code["text"]
+    shown = esmm("fusion", "show", "--query", "AB17 couch", "--json").json()
+    told = next(each for each in shown["queries"] if each["query"] == "AB17 couch")
     assert told["weights"]["text"] == pytest.approx(by_code["text"])
