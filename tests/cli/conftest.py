@@ -7,14 +7,11 @@ from pathlib import Path
 import pytest
 import shop
 from elasticsearch import Elasticsearch
+from loaded import load_shop
 from shell import Esmm, Outcome, State, start
 
 from esmm.cli import main
 from esmm.cluster import Capabilities
-from esmm.encoders import load_encoders
-from esmm.ingest.job import Job, Server, Source
-from esmm.ingest.load import load
-from esmm.ingest.vectors import VectorCache
 from esmm.recipe import parse
 
 
@@ -72,10 +69,8 @@ def loaded(
     (folder / "esmm.toml").write_text(module_recipe_text, encoding="utf-8")
     shop.write_photos(folder, shop.MANY - 3)
     shop.photo(9, side=700).save(folder / "photos" / "9.png")
-    source = Source(str(shop.write(folder / "catalog.jsonl", shop.products(shop.MANY))))
     recipe = parse(module_recipe_text, source="esmm.toml")
-    with VectorCache(folder / "vectors.sqlite") as cache:
-        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
+    load_shop(client, can, recipe, shop.write(folder / "catalog.jsonl", shop.products(shop.MANY)), folder)
     return folder
 
 

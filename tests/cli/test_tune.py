@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 import shop
 from elasticsearch import Elasticsearch
+from loaded import load_shop
 from shell import Esmm
 
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
-from esmm.ingest.job import Job, Server, Source
-from esmm.ingest.load import load
-from esmm.ingest.vectors import VectorCache
 from esmm.learn.floors import TEXTS, nonsense
 from esmm.query.calibrate import Calibration
 from esmm.query.model import FusionModel, digest_of
@@ -74,9 +72,7 @@ def synonym_recipe(
     folder = tmp_path_factory.mktemp("synonyms")
     (folder / "esmm.toml").write_text(RECIPE.format(name=module_alias, analyzer=analyzer), encoding="utf-8")
     recipe = parse((folder / "esmm.toml").read_text("utf-8"), source=str(folder / "esmm.toml"))
-    source = Source(str(shop.write(folder / "catalog.jsonl", products())))
-    with VectorCache(folder / "vectors.sqlite") as cache:
-        load(Job(source, recipe, Server(client, can), load_encoders(recipe, device="cpu")[0], cache))
+    load_shop(client, can, recipe, shop.write(folder / "catalog.jsonl", products()), folder, device="cpu")
     return recipe
 
 

@@ -6,14 +6,11 @@ from typing import Any
 import pytest
 import shop
 from elasticsearch import Elasticsearch
+from loaded import load_shop
 from shell import Esmm
 from test_tune import KINDS, RECIPE, judged
 
 from esmm.cluster import Capabilities
-from esmm.encoders import load_encoders
-from esmm.ingest.job import Job, Server, Source
-from esmm.ingest.load import load
-from esmm.ingest.vectors import VectorCache
 from esmm.query.model import FusionModel
 from esmm.recipe import parse
 
@@ -65,9 +62,7 @@ def questions() -> dict[str, dict[str, float]]:
 def folder(place: Path, client: Elasticsearch, can: Capabilities, alias: str, analyzer: str) -> Path:
     (place / "esmm.toml").write_text(RECIPE.format(name=alias, analyzer=analyzer), encoding="utf-8")
     recipe = parse((place / "esmm.toml").read_text("utf-8"), source=str(place / "esmm.toml"))
-    source = Source(str(shop.write(place / "catalog.jsonl", products())))
-    with VectorCache(place / "vectors.sqlite") as cache:
-        load(Job(source, recipe, Server(client, can), load_encoders(recipe, device="cpu")[0], cache))
+    load_shop(client, can, recipe, shop.write(place / "catalog.jsonl", products()), place, device="cpu")
     judged(place / "judged.tsv", questions())
     return place
 

@@ -13,13 +13,10 @@ from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
+from loaded import load_shop
 from shell import ROOT
 
 from esmm.cluster import Capabilities, capabilities
-from esmm.encoders import load_encoders
-from esmm.ingest.job import Job, Server, Source
-from esmm.ingest.load import load
-from esmm.ingest.vectors import VectorCache
 from esmm.query.encode import QuestionEncoder
 from esmm.query.search import Ask, Searcher
 from esmm.recipe import Recipe, parse
@@ -48,9 +45,7 @@ def recipe_file(module_alias: str, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def loaded(client: Elasticsearch, can: Capabilities, recipe_file: Path) -> Recipe:
     recipe = parse(recipe_file.read_text("utf-8"), source=str(recipe_file))
-    with VectorCache(recipe_file.with_name("vectors.sqlite")) as cache:
-        source = Source(str(SAMPLE / "products.jsonl"))
-        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
+    load_shop(client, can, recipe, SAMPLE / "products.jsonl", recipe_file.parent)
     return recipe
 
 

@@ -9,13 +9,10 @@ import pytest
 import shop
 from dev_console import Call, read_console
 from elasticsearch import Elasticsearch
+from loaded import load_shop
 
 from esmm.cluster import Capabilities
-from esmm.encoders import load_encoders
 from esmm.index_meta import meta_of
-from esmm.ingest.job import Job, Server, Source
-from esmm.ingest.load import load
-from esmm.ingest.vectors import VectorCache
 from esmm.query.console import console_text, entries
 from esmm.query.encode import QuestionEncoder
 from esmm.query.explain import Hit, hits_of
@@ -48,9 +45,7 @@ def searcher(
 ) -> Searcher:
     folder = tmp_path_factory.mktemp("shop")
     shop.write_photos(folder, 40)
-    source = Source(str(shop.write(folder / "catalog.jsonl", shop.products(40))))
-    with VectorCache(folder / "vectors.sqlite") as cache:
-        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
+    load_shop(client, can, recipe, shop.write(folder / "catalog.jsonl", shop.products(40)), folder)
     return Searcher(client, recipe, can)
 
 

@@ -9,14 +9,11 @@ from typing import Any
 import pytest
 import shop
 from elasticsearch import Elasticsearch
+from loaded import load_shop
 from mustache import Mustache
 
 from esmm.cluster import Capabilities
-from esmm.encoders import load_encoders
 from esmm.errors import Incompatible
-from esmm.ingest.job import Job, Server, Source
-from esmm.ingest.load import load
-from esmm.ingest.vectors import VectorCache
 from esmm.query import client_side
 from esmm.query.clauses import QueryClause, VectorClause, keyword_query
 from esmm.query.encode import sources_named
@@ -94,9 +91,7 @@ def loaded(
     shop.write_photos(folder, COUNT - 5)
     text = module_recipe_text.replace(module_alias, f"{module_alias}-{request.param}")
     recipe = parse(text_of(text, shards=request.param), source=str(folder / "esmm.toml"))
-    source = Source(str(shop.write(folder / "catalog.jsonl", products())))
-    with VectorCache(folder / "vectors.sqlite") as cache:
-        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
+    load_shop(client, can, recipe, shop.write(folder / "catalog.jsonl", products()), folder)
     yield recipe
 
 

@@ -5,12 +5,9 @@ from pathlib import Path
 import pytest
 import shop
 from elasticsearch import Elasticsearch
+from loaded import load_shop
 
 from esmm.cluster import Capabilities
-from esmm.encoders import load_encoders
-from esmm.ingest.job import Job, Server, Source
-from esmm.ingest.load import load
-from esmm.ingest.vectors import VectorCache
 from esmm.query import client_side
 from esmm.query.clauses import keyword_query
 from esmm.query.encode import QuestionEncoder
@@ -32,9 +29,7 @@ def recipe(recipe_text: str) -> Recipe:
 @pytest.fixture
 def searcher(client: Elasticsearch, can: Capabilities, recipe: Recipe, tmp_path: Path) -> Searcher:
     shop.write_photos(tmp_path, 25)  # five lack theirs
-    source = Source(str(shop.write(tmp_path / "catalog.jsonl", shop.products(30))))
-    with VectorCache(tmp_path / "vectors.sqlite") as cache:
-        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
+    load_shop(client, can, recipe, shop.write(tmp_path / "catalog.jsonl", shop.products(30)), tmp_path)
     return Searcher(client, recipe, can)
 
 

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 import shop
 from elasticsearch import Elasticsearch
+from loaded import load_shop
 
 from esmm.cluster import Capabilities
 from esmm.encoders import load_encoders
 from esmm.errors import LearnError
-from esmm.ingest.job import Job, Server, Source
-from esmm.ingest.load import load
-from esmm.ingest.vectors import VectorCache
 from esmm.learn.features import Collected, Collector
 from esmm.learn.judgements import Judgements, Question
 from esmm.learn.offline import OfflineCollector
@@ -70,9 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def loaded(client: Elasticsearch, can: Capabilities, module_recipe_text: str, folder: Path) -> Recipe:
     text = module_recipe_text.replace("[text]", FIELDS + LIMITS) + CLAUSES
     recipe = parse(text, source=str(folder / "esmm.toml"))
-    with VectorCache(folder / "vectors.sqlite") as cache:
-        source = Source(str(folder / "catalog.jsonl"))
-        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
+    load_shop(client, can, recipe, folder / "catalog.jsonl", folder)
     return recipe
 
 

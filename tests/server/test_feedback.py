@@ -7,12 +7,9 @@ import numpy as np
 import pytest
 import shop
 from elasticsearch import Elasticsearch
+from loaded import load_shop
 
 from esmm.cluster import Capabilities
-from esmm.encoders import load_encoders
-from esmm.ingest.job import Job, Server, Source
-from esmm.ingest.load import load
-from esmm.ingest.vectors import VectorCache
 from esmm.learn.features import Collector
 from esmm.learn.judgements import Judgements, Question
 from esmm.query.clauses import VectorClause
@@ -34,9 +31,7 @@ def recipe(client: Elasticsearch, can: Capabilities, module_recipe_text: str, tm
     shop.write_photos(folder, COUNT)
     shop.write(folder / "catalog.jsonl", shop.products(COUNT))
     made = parse(f"{module_recipe_text}\n[search]\nfeedback = {FEEDBACK}\n")
-    with VectorCache(folder / "vectors.sqlite") as cache:
-        source = Source(str(folder / "catalog.jsonl"))
-        load(Job(source, made, Server(client, can), load_encoders(made)[0], cache))
+    load_shop(client, can, made, folder / "catalog.jsonl", folder)
     return made
 
 

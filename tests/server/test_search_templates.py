@@ -15,14 +15,11 @@ import shop
 from elasticsearch import BadRequestError, Elasticsearch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from loaded import load_shop
 from mustache import Mustache
 
 from esmm.cluster import Capabilities
-from esmm.encoders import load_encoders
 from esmm.errors import EsmmError
-from esmm.ingest.job import Job, Server, Source
-from esmm.ingest.load import load
-from esmm.ingest.vectors import VectorCache
 from esmm.query.clauses import MAX_WORDS, VectorClause, filters_of, shortened
 from esmm.query.encode import sources_named
 from esmm.query.fusion import Fusion, Window
@@ -51,9 +48,7 @@ def loaded(
     folder = tmp_path_factory.mktemp("shop")
     shop.write_photos(folder, 40)
     recipe = parse(module_recipe_text.replace("digest-16", "digest-32"), source="esmm.toml")
-    source = Source(str(shop.write(folder / "catalog.jsonl", shop.products(40))))
-    with VectorCache(folder / "vectors.sqlite") as cache:
-        load(Job(source, recipe, Server(client, can), load_encoders(recipe)[0], cache))
+    load_shop(client, can, recipe, shop.write(folder / "catalog.jsonl", shop.products(40)), folder)
     return recipe
 
 
