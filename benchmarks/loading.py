@@ -34,7 +34,7 @@ from esmm.encoders import Encoder, load_encoders
 from esmm.encoders.digest import DigestEncoder
 from esmm.encoders.resolve import find_model
 from esmm.ingest import index
-from esmm.ingest.batches import BATCH, TEXTS
+from esmm.ingest.batches import BATCH, batch_size
 from esmm.ingest.bulk import Outgoing, Sender
 from esmm.ingest.catalogue import Line, read
 from esmm.ingest.documents import bulk_lines
@@ -180,8 +180,9 @@ def llama(bench: Bench, name: str) -> None:
 
 def encoder_alone(bench: Bench, _: str) -> None:
     """Encode the same batches and store nothing."""
-    for start in range(0, len(bench.texts), TEXTS):
-        bench.encoder.encode(list(dict.fromkeys(bench.texts[start : start + TEXTS])))
+    size = batch_size(["text"])
+    for start in range(0, len(bench.texts), size):
+        bench.encoder.encode(list(dict.fromkeys(bench.texts[start : start + size])))
 
 
 NOTHING: Step = lambda *_: None  # noqa: E731

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.common import ESCI, FASHION, DataSet, cell, publish, table
-from benchmarks.tune import judgements
+from benchmarks.tune import judgements, with_feedback
 from esmm.encoders import load_encoders
 from esmm.learn.bm25 import analysed
-from esmm.learn.contest import folds
+from esmm.learn.contest import held
 from esmm.learn.features import Collected
-from esmm.learn.fit import Plan, fitted
+from esmm.learn.fit import Fit, Plan, fitted
 from esmm.learn.normalise import measured
 from esmm.learn.offline import OfflineCollector, Shelf
-from esmm.learn.rivals import Field
+from esmm.learn.rivals import Field, Rival
 from esmm.learn.scores import FORM
 from esmm.learn.stack import Stack
 from esmm.query.fusion import untuned_fusion
@@ -48,8 +48,7 @@ class Shop:
 
 def shop(data: DataSet, *, feedback: int = 0) -> Shop:
     """Collect the scores of a set."""
-    limits = data.recipe.search.model_copy(update={"feedback": feedback})
-    recipe = data.recipe.model_copy(update={"search": limits})
+    recipe = with_feedback(data.recipe, feedback)
     encoders, _ = load_encoders(recipe)
     collector = OfflineCollector(recipe, data.catalogue, encoders=encoders)
     found = collector.collect(judgements(data, data.judgements))
@@ -57,20 +56,18 @@ def shop(data: DataSet, *, feedback: int = 0) -> Shop:
     return Shop(data, found, collector.shelf, encoders["text"].encode(asked))
 
 
+def fit(data: DataSet, prior: Mapping[str, float], gate: float | None, stack: Stack) -> Fit:
+    """Fit weights, or a gate, to questions; what ``prior`` does not name keeps the usual one."""
+    untuned = untuned_fusion(data.recipe, None)
+    field = Field(stack.clauses, tuple(name for name in stack.clauses if name.startswith("text")), untuned)
+    plan = Plan({**field.prior, **prior}, STRENGTH, gate=gate)
+    return fitted(stack, measured(stack, field.vectors, untuned), plan)
+
+
 def fit_of(shop: Shop, stack: Stack, *, prior: Mapping[str, float] | None = None, gate: float | None = None) -> Floats:
     """Return nDCG@10 of each question by models that did not see it, mean over the cuts."""
-    untuned = untuned_fusion(shop.data.recipe, None)
-    vectors = tuple(name for name in stack.clauses if name.startswith("text"))
-    field = Field(stack.clauses, vectors, untuned)
-    plan = Plan({**field.prior, **(prior or {})}, STRENGTH, gate=gate)
-    values = []
-    for seed in CUTS:
-        held = np.zeros(len(stack))
-        for test in folds(len(stack), 5, seed):
-            train, unseen = stack.rows(np.setdiff1d(np.arange(len(stack)), test)), stack.rows(test)
-            held[test] = unseen.ndcg(fitted(train, measured(train, vectors, untuned), plan).scores(unseen))
-        values.append(held)
-    return np.asarray(np.mean(values, axis=0))
+    rival = Rival("tried", lambda train, _option: fit(shop.data, prior or {}, gate, train))
+    return np.asarray(np.mean([held(stack, [rival], seed=seed).values["tried"] for seed in CUTS], axis=0))
 
 
 def with_column(shop: Shop, name: str, score: Callable[[int], Floats], *, instead: str = "") -> Stack:
@@ -113,14 +110,6 @@ def centres(shop: Shop, count: int) -> Stack:
     return replace(shop.stack, facts=np.concatenate([shop.stack.facts, shop.questions @ found.T], axis=1))
 
 
-def learned(shop: Shop) -> dict[str, float]:
-    """Return the global weights of another shop, of the clauses that both have."""
-    stack, untuned = shop.stack, untuned_fusion(shop.data.recipe, None)
-    vectors = tuple(name for name in stack.clauses if name.startswith("text"))
-    field = Field(stack.clauses, vectors, untuned)
-    return dict(fitted(stack, measured(stack, vectors, untuned), Plan(field.prior, STRENGTH)).weights)
-
-
 def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
 
@@ -134,7 +123,7 @@ def row(name: str, values: Floats, base: Floats) -> Sequence[str]:
 
 def main() -> None:
     """Measure and publish."""
-    own, weights = shop(ESCI), learned(shop(FASHION))
+    own, weights = shop(ESCI), fit(FASHION, {}, None, shop(FASHION).stack).weights
     known = {name: weights[name] for name in own.stack.clauses if name in weights}
     base = fit_of(own, own.stack)
     tried = {

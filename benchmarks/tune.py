@@ -24,6 +24,7 @@ from esmm.learn.tune import tuned
 from esmm.photos import Photos, decode
 from esmm.query.fusion import Fusion, untuned_fusion
 from esmm.query.search import Searcher
+from esmm.recipe import Recipe
 
 SEED, FEEDBACK = 1, 10
 KEPT = HERE / "results" / "tune.json"
@@ -62,10 +63,14 @@ def contest(name: str, cluster: Cluster) -> tuple[Verdict, np.ndarray]:
     return found.verdict, ndcg(ranked, gains)
 
 
+def with_feedback(recipe: Recipe, hits: int) -> Recipe:
+    """Return a recipe whose searches move their vectors towards so many hits; 0 for none."""
+    return recipe.model_copy(update={"search": recipe.search.model_copy(update={"feedback": hits})})
+
+
 def _asked(data: DataSet, judged: Judgements, cluster: Cluster, *, feedback: int) -> tuple[Collected, Fusion]:
     recipe, _ = loaded(data, cluster)
-    limits = recipe.search.model_copy(update={"feedback": feedback})
-    recipe = recipe.model_copy(update={"search": limits})
+    recipe = with_feedback(recipe, feedback)
     searcher = Searcher(cluster.client, recipe, cluster.can)
     places = [Path(DATA / data.name / "query_photos.zip")]
     with Photos(places if places[0].exists() else []) as photos:

@@ -5,7 +5,6 @@ size and time of change) and by the versions of the libraries that run it.
 """
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +15,7 @@ from esmm import __version__
 from esmm.content import content_key
 from esmm.encoders.base import Encoder, EncoderInfo
 from esmm.encoders.onnx import onnx_folder
-from esmm.encoders.resolve import find_model, tower_folder
+from esmm.encoders.resolve import find_model, is_spelled_as_torchvision, tower_folder
 from esmm.errors import EncoderError
 from esmm.paths import cache_dir, make_folder, whole
 
@@ -77,7 +76,7 @@ def _place(vector: "VectorField", device: str) -> Path | None:
     """Return the folder or file that holds a model; None for those that torchvision keeps, and for made-up ones."""
     if folder := onnx_folder(vector, device) or tower_folder(vector.model):
         return folder
-    if re.fullmatch(r"[a-z0-9_]+", vector.model):  # so torchvision spells its names
+    if is_spelled_as_torchvision(vector.model):
         return vector.weights_path
     return None if vector.model.startswith("digest-") else find_model(vector.model)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from esmm.encoders.base import EncoderInfo, Modality
 from esmm.encoders.digest import DigestEncoder
 from esmm.encoders.onnx import onnx_folder, read_config
-from esmm.encoders.resolve import revision_of, tower_folder, tower_space
+from esmm.encoders.resolve import is_spelled_as_torchvision, revision_of, tower_folder, tower_space
 from esmm.encoders.tailored import TWINS
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def _as_it_is(vector: "VectorField", takes: tuple[Modality, ...]) -> EncoderInfo
 def _takes(recipe: "Recipe", clause: str) -> tuple[Modality, ...]:
     """Tell what a model that must be loaded to say it seems to take.
 
-    One that makes photo vectors takes words too, but for those of torchvision: ``resnet50``, ``vit_b_16``.
+    One that makes photo vectors takes words too, but for those of torchvision.
     """
     models = {name: vector.model for name, vector in recipe.vectors().items()}
     if clause == "text" and models["text"] != models.get("image"):
         return ("text",)
-    return ("photo",) if re.fullmatch(r"[a-z0-9_]+", models[clause]) else _BOTH
+    return ("photo",) if is_spelled_as_torchvision(models[clause]) else _BOTH

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,11 @@ def find_model(name: str) -> Path:
     if name.startswith((".", "/", "~")):
         raise EncoderError(f"no model folder {name}", "name a folder, or a model by its hub name")
     return _bundled(name) or _from_hub(name if "/" in name else f"sentence-transformers/{name}")
+
+
+def is_spelled_as_torchvision(name: str) -> bool:
+    """Say whether a name looks like one of torchvision's, such as ``resnet50`` or ``vit_b_16``; nothing is imported."""
+    return bool(re.fullmatch(r"[a-z0-9_]+", name))
 
 
 def tower_folder(name: str) -> Path | None:

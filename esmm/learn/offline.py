@@ -140,9 +140,8 @@ class OfflineCollector:
         if self._recipe.search.feedback:
             clauses = moved(clauses, self._first_look(keyword, clauses))
         cosines = self._cosines(clauses)
-        columns = {KEYWORD: keyword, **cosines, **self._declared(text)}
-        columns |= {FORM + form: scores for form, scores in forms.items()}
-        candidates = {self._ids[place] for place in self._candidates(columns[KEYWORD], list(cosines.values()))}
+        columns = {KEYWORD: keyword, **cosines, **self._declared(text), **{FORM + name: s for name, s in forms.items()}}
+        candidates = {self._ids[place] for place in self._candidates(keyword, list(cosines.values()))}
         raws = {
             product: _present(columns, place)
             for place, product in enumerate(self._ids)

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 from esmm.errors import QueryError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from esmm.recipe import Form, Recipe
 
 # A pasted page is cut here: Elasticsearch limits the clauses of a query, and more words never helped a search. Letters
 # count too, because some writing has no spaces, and every letter of it is a clause.
 MAX_WORDS, MAX_LETTERS = 100, 2000
+# Seven decimals keep a cosine exact to 1e-6, and a request short.
+_DECIMALS = 7
 
 
 Json = dict[str, Any]
@@ -45,6 +49,11 @@ class QueryClause:
 
 
 Clause = VectorClause | QueryClause
+
+
+def rounded(vector: "NDArray[Any]") -> tuple[float, ...]:
+    """Return a query vector as a request holds it."""
+    return tuple(round(number, _DECIMALS) for number in vector.tolist())
 
 
 def keyword_query(recipe: "Recipe", text: str, filters: Sequence[Json]) -> Json:

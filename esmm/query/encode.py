@@ -10,7 +10,7 @@ from esmm.encoders import EncoderInfo, Modality
 from esmm.encoders.named import named_infos
 from esmm.errors import EncoderError, QueryError
 from esmm.index_meta import new_meta
-from esmm.query.clauses import VectorClause
+from esmm.query.clauses import VectorClause, rounded
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,8 +22,6 @@ AVOID = "avoid"
 # Words against photos, where both lie in one space: evidence of its own, beside photos against photos.
 TEXT_TO_IMAGE = "text_to_image"
 _REMEMBERED = 1024
-# Seven decimals keep a cosine exact to 1e-6, and a request short.
-_DECIMALS = 7
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,7 @@ class QuestionEncoder:
             vector = self._encoder(name).encode(items)[0]
             if len(self._recent) >= _REMEMBERED:
                 self._recent.pop(next(iter(self._recent)))
-            self._recent[key] = tuple(round(number, _DECIMALS) for number in vector.tolist())
+            self._recent[key] = rounded(vector)
         return self._recent[key]
 
     def _encoder(self, name: str) -> "Encoder":
@@ -229,4 +227,4 @@ def _mean(vectors: Sequence[Sequence[float]]) -> tuple[float, ...]:
     import numpy as np
 
     mean = np.mean(np.asarray(vectors, dtype=np.float64), axis=0)
-    return tuple(round(number, _DECIMALS) for number in (mean / np.linalg.norm(mean)).tolist())
+    return rounded(mean / np.linalg.norm(mean))

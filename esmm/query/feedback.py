@@ -6,9 +6,9 @@ expansion (Chum et al. 2007).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from esmm.query.clauses import VectorClause
+from esmm.query.clauses import VectorClause, rounded
 from esmm.query.fusion import KEYWORD
 from esmm.query.upgrade import upgrade_body
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 SHARE = 0.5  # of the moved vector that is the hits'
-_DECIMALS = 7
 
 
 def first_look(
@@ -36,25 +35,19 @@ def first_look(
     """
     weights = dict.fromkeys((KEYWORD, *(clause.name for clause in clauses)), 1.0)
     alike = replace(fusion, weights=weights, windows={}, floors={}, boosts={}, gate=None)
-    plain: Json = {"query": dict(query)} if query else {}
-    body = upgrade_body(
-        {**plain, "size": limits.feedback, "_source": False}, clauses, alike, limits=limits, can=can
-    ).body
+    plain: Json = {"size": limits.feedback, "_source": False} | ({"query": dict(query)} if query else {})
+    body = upgrade_body(plain, clauses, alike, limits=limits, can=can).body
     return {**body, "fields": sorted({clause.field for clause in clauses})}
 
 
 def moved(clauses: Sequence[VectorClause], hits: Sequence[Mapping[str, Any]]) -> list[VectorClause]:
-    """Return the clauses with their vectors moved towards those that the hits have in the same field."""
-    found = {
-        clause.field: [hit["fields"][clause.field] for hit in hits if clause.field in hit.get("fields", {})]
-        for clause in clauses
-    }
-    return [
-        clause
-        if isinstance(clause.vector, str) or not found[clause.field]
-        else replace(clause, vector=towards(clause.vector, found[clause.field]))
-        for clause in clauses
-    ]
+    """Return the clauses; those that can move do so towards the vectors that the hits have in the same field."""
+    return [_moved(clause, hits) if movable(clause) else clause for clause in clauses]
+
+
+def _moved(clause: VectorClause, hits: Sequence[Mapping[str, Any]]) -> VectorClause:
+    near = [hit["fields"][clause.field] for hit in hits if clause.field in hit.get("fields", {})]
+    return replace(clause, vector=towards(cast("Sequence[float]", clause.vector), near)) if near else clause
 
 
 def towards(vector: Sequence[float], neighbours: Sequence[Sequence[float]]) -> tuple[float, ...]:
@@ -63,7 +56,7 @@ def towards(vector: Sequence[float], neighbours: Sequence[Sequence[float]]) -> t
 
     own, mean = np.asarray(vector, dtype=np.float64), np.mean(np.asarray(neighbours, dtype=np.float64), axis=0)
     made = (1 - SHARE) * own / np.linalg.norm(own) + SHARE * mean / max(float(np.linalg.norm(mean)), 1e-12)
-    return tuple(round(number, _DECIMALS) for number in (made / max(float(np.linalg.norm(made)), 1e-12)).tolist())
+    return rounded(made / max(float(np.linalg.norm(made)), 1e-12))
 
 
 def movable(clause: VectorClause) -> bool:

@@ -124,16 +124,17 @@ class Searcher:
         """
         made = self._encoder.clauses(ask)
         if self._recipe.search.feedback and self._client:
-            made = self._with_feedback(made, query or plain_request(self._recipe, ask)["query"])
+            made = self._with_feedback(self._client, made, query or plain_request(self._recipe, ask)["query"])
         return [*made, *declared_clauses(self._recipe, ask.text)]
 
-    def _with_feedback(self, clauses: Sequence[VectorClause], query: Mapping[str, Any]) -> list[VectorClause]:
-        asking, others = [c for c in clauses if movable(c)], [c for c in clauses if not movable(c)]
-        if not asking or self._client is None:
+    def _with_feedback(
+        self, client: "Elasticsearch", clauses: Sequence[VectorClause], query: Mapping[str, Any]
+    ) -> list[VectorClause]:
+        asking = [clause for clause in clauses if movable(clause)]
+        if not asking:
             return list(clauses)
         body = first_look(query, asking, self._untuned, limits=self._recipe.search, can=self._can)
-        hits = self._client.search(index=self._recipe.index.name, body=body)["hits"]["hits"]
-        return [*moved(asking, hits), *others]
+        return moved(clauses, client.search(index=self._recipe.index.name, body=body)["hits"]["hits"])
 
     def request(self, ask: Ask, *, keyword_only: bool = False) -> Json:
         """Return the body of the request for a question."""
