@@ -7,6 +7,7 @@ every fault is reported at once, with its line.
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,8 +97,9 @@ class Recipe(Part):
         boosts = self.searched()
         return max(boosts, key=boosts.__getitem__)
 
+    @cached_property
     def embedded(self) -> dict[float, list[str]]:
-        """Return the fields of the text vector by weight, heaviest first: one passage for each weight."""
+        """The fields of the text vector by weight, heaviest first: one passage for each weight."""
         weights = sorted({field.embed for field in self.fields.values() if field.embed}, reverse=True)
         return {w: [n for n, field in self.fields.items() if field.embed == w] for w in weights}
 

@@ -26,7 +26,7 @@ def words_of(text: str) -> list[str]:
 
 def caption_fields(recipe: "Recipe") -> list[str]:
     """Return the fields that tell what a photo shows, the heaviest of the text vector first: the title."""
-    return [name for names in recipe.embedded().values() for name in names]
+    return [name for names in recipe.embedded.values() for name in names]
 
 
 def parts_of(record: "Record", names: Sequence[str]) -> list[str]:

@@ -55,7 +55,7 @@ class Reader:
         vectors = recipe.vectors()
         self.fields = {clause: vectors[clause].vector for clause in infos}
         self._read = [
-            *([name for names in recipe.embedded().values() for name in names] if "text" in infos else []),
+            *([name for names in recipe.embedded.values() for name in names] if "text" in infos else []),
             *(recipe.named("photo") if "image" in infos else []),
         ]
 

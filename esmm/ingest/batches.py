@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Vectors = dict[bytes, NDArray[np.float32]]
 
 # Photos are held decoded. Texts are small: the more are sorted by length at once, the less is padded (a tenth faster).
-BATCH, TEXTS = 256, 1024
+BATCH, TEXTS = 256, 2048
 
 
 @dataclass

@@ -77,7 +77,11 @@ class Sender:
                     flying.append((waiting, pool.submit(self.send, waiting)))
                 yield from _landed(flying, most=0)
             finally:
-                self._ended.set()
+                self.end()
+
+    def end(self) -> None:
+        """Wait no longer for a server that is busy."""
+        self._ended.set()
 
     def send(self, batch: Sequence[Outgoing]) -> list[Refused]:
         """Store a batch; return the documents that the server refused for good.

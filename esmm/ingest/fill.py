@@ -1,7 +1,7 @@
 """The pipeline of a load: lines become records, records documents, documents are sent.
 
-Three stages run at the same time: a thread reads lines and photos, this thread encodes, two threads send. Each hands
-at most a few batches to the next, so memory stays bounded.
+Four stages run at the same time: a thread reads lines and photos, this thread encodes, a thread packs, two more send.
+Each hands at most a few batches to the next, so memory stays bounded.
 """
 
 import random
@@ -16,7 +16,7 @@ from esmm.ingest.fingerprints import Comparison
 from esmm.ingest.lines import Line, Rejected
 from esmm.ingest.records import BadRecord, Record, record_of
 from esmm.ingest.report import Ledger
-from esmm.ingest.stages import ahead
+from esmm.ingest.stages import ahead, behind
 from esmm.paths import photo_memory_path
 from esmm.photos import PER_HOST, Photos, UrlMemory
 
@@ -41,7 +41,7 @@ def fill(job: "Job", target: "Target", claim: "Claim", seen: "SeenIds") -> list[
 
     ``seen`` takes in every id of the catalogue. Raises Locked once the claim is lost.
     """
-    sample = Sample(_SAMPLE)
+    sample, sender = Sample(_SAMPLE), sender_of(job, target)
     with opened(job) as (ledger, photos):
         records = checked(job.source.lines(job.recipe.index.id), job.recipe, ledger, seen)
         batches = chunked(records, batch_size(job.encoders))
@@ -50,13 +50,16 @@ def fill(job: "Job", target: "Target", claim: "Claim", seen: "SeenIds") -> list[
         if job.engine:
             batches = job.engine.encoded(batches, job, photos)
         batches = ahead(Preparer(job.encoders, photos, job.cache, ledger).prepared(batches), halt=photos.close)
-        sender = sender_of(job, target)
-        for sent, refused in sender.stream(made(batches, job, target)):
-            claim.check()
-            note(sent, refused, job, ledger, sample)
-            if not target.in_place:  # what an earlier load stored of them must not stay
-                seen.forget([fault.record.id for fault in refused])
-            job.on_progress(job.report)
+
+        def store(batches: Iterator[Batch]) -> None:
+            for sent, refused in sender.stream(packed(batches, job, target)):
+                claim.check()
+                note(sent, refused, job, ledger, sample)
+                if not target.in_place:  # what an earlier load stored of them must not stay
+                    seen.forget([fault.record.id for fault in refused])
+                job.on_progress(job.report)
+
+        behind(encoded(batches, job), store, halt=sender.end)
     return sample.records
 
 
@@ -109,11 +112,17 @@ def sender_of(job: "Job", target: "Target") -> bulk.Sender:
     return bulk.Sender(job.server.client, target.writer or target.name, require_alias=bool(target.writer))
 
 
-def made(batches: Iterable[Batch], job: "Job", target: "Target") -> Iterator[list[bulk.Outgoing]]:
-    """Encode batches and turn them into documents."""
+def encoded(batches: Iterable[Batch], job: "Job") -> Iterator[Batch]:
+    """Yield batches with the vectors they missed."""
+    for batch in batches:
+        encode(batch, job.encoders, job.cache, job.report)
+        yield batch
+
+
+def packed(batches: Iterable[Batch], job: "Job", target: "Target") -> Iterator[list[bulk.Outgoing]]:
+    """Turn encoded batches into documents."""
     report = job.report
     for batch in batches:
-        encode(batch, job.encoders, job.cache, report)
         lines = outgoing(batch, job.vector_fields, packed=job.server.can.packed_vectors, shape=target.shape)
         report.unchanged += batch.unchanged
         report.found += len(batch.stored)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from esmm.errors import LoadFailed
 from esmm.ingest import catalogue, index
 from esmm.ingest.batches import BATCH, Batch, Preparer
-from esmm.ingest.fill import Sample, checked, made, note, opened, sender_of
+from esmm.ingest.fill import Sample, checked, encoded, note, opened, packed, sender_of
 from esmm.ingest.fingerprints import Comparison
 from esmm.ingest.lock import alone
 from esmm.ingest.patience import patient
@@ -57,7 +57,7 @@ def _go_on(job: "Job", target: "Target", lock: "Lock", *, delay: float, stop: Ev
         with closing(gathered(records, size=BATCH, delay=delay)) as chunks:
             try:
                 batches = preparer.prepared(comparison.compared(_distinct(chunks, job, target)))
-                for documents in made(batches, job, target):
+                for documents in packed(encoded(batches, job), job, target):
                     refused = sender.send(documents)
                     note(documents, refused, job, ledger, Sample(0))
                     lock.check()

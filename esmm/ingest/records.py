@@ -51,8 +51,9 @@ def record_of(raw: dict[str, Any], recipe: "Recipe", *, source: str, number: int
         faults.insert(0, str(error))
     if faults:
         raise BadRecord("; ".join(faults))
-    photos = tuple(str(p) for name in recipe.named("photo") for p in _as_list(value_of(fields, name)) if p)
-    for name in recipe.named("photo"):
+    pictured = recipe.named("photo")
+    photos = tuple(str(p) for name in pictured for p in _as_list(value_of(fields, name)) if p)
+    for name in pictured:
         if name in fields:
             fields[name] = _without_inline(fields[name])
     return Record(identity, fields, _passages(fields, recipe), photos, source, number)
@@ -89,7 +90,7 @@ def _identity(value: Any, name: str) -> str:
 def _passages(fields: dict[str, Any], recipe: "Recipe") -> tuple[tuple[float, str], ...]:
     """Join the fields of each weight into one passage, and leave out the empty ones."""
     made = []
-    for weight, names in recipe.embedded().items():
+    for weight, names in recipe.embedded.items():
         parts = [str(part).strip() for name in names for part in _as_list(value_of(fields, name)) if part]
         if text := ". ".join(part for part in parts if part):
             made.append((weight, text))

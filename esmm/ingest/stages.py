@@ -1,13 +1,15 @@
-"""Run a stage of the flow in a thread of its own, a bounded number of steps ahead."""
+"""Run a stage of the flow in a thread of its own, a bounded number of steps ahead of its user or behind its maker."""
 
 import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 _POLL_SECONDS = 0.1
 
 
@@ -25,10 +27,32 @@ def ahead(steps: Iterable[T], *, depth: int = 2, halt: Callable[[], None] = lamb
     end, to cut short what the thread may still be waiting for.
     """
     with _thread(steps, depth, halt) as made:
-        while not isinstance(item := made.get(), _End):
-            yield item
-        if item.error:
-            raise item.error
+        yield from _taken(made)
+
+
+def behind(
+    steps: Iterable[T], use: Callable[[Iterator[T]], R], *, depth: int = 1, halt: Callable[[], None] = lambda: None
+) -> R:
+    """Let a thread use the items of ``steps``, which this thread makes: ``depth`` wait for it; return its result.
+
+    An error on either side ends the other, and is raised here. ``halt`` is called when this thread fails, to cut short
+    what the other may still be waiting for.
+    """
+    made: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
+    with ThreadPoolExecutor(1, thread_name_prefix="esmm-stage") as pool:
+        result = pool.submit(use, _taken(made))
+        end = _End(None)
+        try:
+            for step in steps:
+                if not _put(made, step, result.done):
+                    break
+        except BaseException as error:
+            end = _End(error)
+            halt()
+            raise
+        finally:
+            _put(made, end, result.done)
+    return result.result()
 
 
 def gathered(steps: Iterable[T], *, size: int, delay: float) -> Generator[list[T], None, None]:
@@ -67,23 +91,15 @@ def _thread(
     made: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
     stop = threading.Event()
 
-    def put(item: T | _End) -> None:
-        done = False
-        while not (done or stop.is_set()):
-            with suppress(queue.Full):
-                made.put(item, timeout=_POLL_SECONDS)
-                done = True
-
     def work() -> None:
         error: BaseException | None = None
         try:
             for step in steps:
-                put(step)
-                if stop.is_set():
+                if not _put(made, step, stop.is_set):
                     return
         except BaseException as problem:  # raised again in the consumer's thread
             error = problem
-        put(_End(error))
+        _put(made, _End(error), stop.is_set)
 
     worker = threading.Thread(target=work, name="esmm-stage", daemon=True)
     worker.start()
@@ -93,3 +109,20 @@ def _thread(
         stop.set()
         halt()
         worker.join()
+
+
+def _put(made: "queue.Queue[T | _End]", item: T | _End, is_over: Callable[[], bool]) -> bool:
+    """Put an item where there is room for it; return False where nobody takes it any more."""
+    while not is_over():
+        with suppress(queue.Full):
+            made.put(item, timeout=_POLL_SECONDS)
+            return True
+    return False
+
+
+def _taken(made: "queue.Queue[T | _End]") -> Iterator[T]:
+    """Yield the items of a queue up to its end. Raises the error that ended it."""
+    while not isinstance(item := made.get(), _End):
+        yield item
+    if item.error:
+        raise item.error

@@ -185,7 +185,7 @@ def digest_of(recipe: "Recipe") -> str:
         "searched": recipe.searched(),
         "form": [recipe.search.form, recipe.search.operator],
         "analyzer": recipe.index.analyzer,
-        "embedded": {f"{weight:g}": names for weight, names in recipe.embedded().items()},
+        "embedded": {f"{weight:g}": names for weight, names in recipe.embedded.items()},
         "vectors": {name: [v.model, v.vector, v.dims, v.query_prefix] for name, v in recipe.vectors().items()},
         "clauses": {
             name: declared.model_dump(exclude={"weight", "saturation"}) for name, declared in recipe.clauses.items()

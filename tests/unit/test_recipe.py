@@ -36,7 +36,7 @@ def test_what_a_recipe_says() -> None:
     assert recipe.searched() == {"title": 3, "brand": 1}
     assert recipe.heaviest == "title"
     assert parse(SOUND.replace("boost = 3", "boost = 0.5")).heaviest == "brand"
-    assert list(recipe.embedded().items()) == [(1, ["title", "note"]), (0.5, ["brand"])]
+    assert list(recipe.embedded.items()) == [(1, ["title", "note"]), (0.5, ["brand"])]
     assert recipe.facets() == {"colour": "colour", "price": "price", "brand": "brand.raw"}
     assert recipe.named("photo", "double") == ["price", "front"]
     assert {clause: part.vector for clause, part in recipe.vectors().items()} == {

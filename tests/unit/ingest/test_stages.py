@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from esmm.ingest.stages import ahead
+from esmm.ingest.stages import ahead, behind
 
 
 def stage_threads() -> list[threading.Thread]:
@@ -92,4 +92,70 @@ def test_what_the_thread_waits_for_is_cut_short() -> None:
     assert next(stage) == 1
     stage.close()  # type: ignore[attr-defined]
     assert time.monotonic() - begun < 5
+    assert not stage_threads()
+
+
+def test_a_thread_uses_what_is_made_here_in_order() -> None:
+    makers: set[int] = set()
+
+    def steps() -> Iterator[int]:
+        for number in range(100):
+            makers.add(threading.get_ident())
+            yield number
+
+    used, user = behind(steps(), lambda items: (list(items), threading.get_ident()))
+    assert used == list(range(100))
+    assert makers == {threading.get_ident()} != {user}
+    assert not stage_threads()
+
+
+def test_what_is_made_waits_for_a_slow_user() -> None:
+    made: list[int] = []
+    seen: list[int] = []
+
+    def use(items: Iterator[int]) -> None:
+        for number in items:
+            time.sleep(0.3)  # all the time that the maker wants
+            seen.append(len(made) - number)
+            if number == 1:
+                return
+
+    behind(noted(made, 100), use, depth=2)
+    assert max(seen) <= 1 + 2 + 1  # in use, waiting, in the hand of the maker
+    assert len(made) < 10
+
+
+def test_an_error_of_the_user_ends_the_maker() -> None:
+    made: list[int] = []
+
+    def use(items: Iterator[int]) -> None:
+        next(items)
+        raise ZeroDivisionError("in the stage")
+
+    with pytest.raises(ZeroDivisionError, match="in the stage"):
+        behind(noted(made, 100_000), use)
+    assert len(made) < 100_000
+    assert not stage_threads()
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_an_error_of_the_maker_ends_the_user_and_what_it_waits_for(error: type[BaseException]) -> None:
+    got: list[int] = []
+    halted, cut = threading.Event(), threading.Event()
+
+    def steps() -> Iterator[int]:
+        yield 0
+        raise error
+
+    def use(items: Iterator[int]) -> None:
+        got.append(next(items))
+        assert halted.wait(5)
+        with pytest.raises(error):
+            next(items)
+        cut.set()
+
+    with pytest.raises(error):
+        behind(steps(), use, halt=halted.set)
+    assert got == [0]
+    assert cut.is_set()
     assert not stage_threads()
