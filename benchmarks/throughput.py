@@ -25,7 +25,7 @@ from esmm.ingest.vectors import VectorCache
 from esmm.photos import Photos, decode
 from esmm.recipe import Recipe, parse
 
-PRODUCTS, ROUNDS = 2048, 3
+PRODUCTS, ROUNDS = 6000, 3
 
 
 def encoders_alone(recipe: Recipe, encoders: Mapping[str, Encoder], catalogue: Path) -> float:

@@ -1,8 +1,8 @@
 """What was tried for the learned fusion, and what came of it: esci's questions, without a server, in nested folds.
 
 Each row is global weights (or a gate) of one strength, fitted on four fifths of the questions and measured on the rest,
-mean over three cuts. Not in the product: facts of the gate about cluster centres, priors from another shop, the share
-of words that a product has, vectors smoothed by their neighbours. In it, when asked for: feedback.
+mean over three cuts. Not in the product: priors from another shop, the share of words that a product has, vectors
+smoothed by their neighbours. In it, when asked for: feedback, and facts of the gate about centres of questions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,12 +46,12 @@ class Shop:
         return stack.only([name for name in stack.clauses if not name.startswith(FORM)])
 
 
-def shop(data: DataSet, *, feedback: int = 0) -> Shop:
+def shop(data: DataSet, *, feedback: int = 0, centres: int = 0) -> Shop:
     """Collect the scores of a set."""
     recipe = with_feedback(data.recipe, feedback)
     encoders, _ = load_encoders(recipe)
     collector = OfflineCollector(recipe, data.catalogue, encoders=encoders)
-    found = collector.collect(judgements(data, data.judgements))
+    found = collector.collect(judgements(data, data.judgements), centres=centres)
     asked = [str(scored.question.text) for scored in found.table.questions]
     return Shop(data, found, collector.shelf, encoders["text"].encode(asked))
 
@@ -100,16 +100,6 @@ def smoothed(shop: Shop) -> Callable[[int], Floats]:
     return lambda row: np.asarray(moved @ shop.questions[row])
 
 
-def centres(shop: Shop, count: int) -> Stack:
-    """Give the gate the cosines of each question with the centres of the products' clusters (k-means)."""
-    rng, own = np.random.default_rng(0), np.nan_to_num(shop.shelf.vectors["text_vector"])
-    found = own[rng.choice(len(own), count, replace=False)]
-    for _ in range(20):
-        nearest = (own @ found.T).argmax(axis=1)
-        found = _unit(np.array([own[nearest == each].mean(axis=0) for each in range(count)]))
-    return replace(shop.stack, facts=np.concatenate([shop.stack.facts, shop.questions @ found.T], axis=1))
-
-
 def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
 
@@ -132,7 +122,7 @@ def main() -> None:
         f"prior: the weights of fashion ({', '.join(known)})": fit_of(own, own.stack, prior=known),
         "a clause more: share of the words in the title": fit_of(own, with_column(own, "share", shares(own))),
         "gate": fit_of(own, own.stack, gate=GATE),
-        **{f"gate, {count} cluster centres": fit_of(own, centres(own, count), gate=GATE) for count in (4, 8)},
+        **{f"gate, centres = {count}": fit_of(own, shop(ESCI, centres=count).stack, gate=GATE) for count in (4, 8)},
         f"vectors smoothed by {NEIGHBOURS} neighbours": fit_of(
             own, with_column(own, "text_smoothed", smoothed(own), instead="text")
         ),

@@ -2,6 +2,7 @@
 
 `python -m benchmarks.tune [esci] [esci-offline] [esci-feedback] [fashion] ...` (see ``SETS``); figures of the sets left
 out stay. ``-offline``: from the catalogue alone, without a server. ``-feedback``: with ``feedback = 10`` in the recipe.
+``-centres``: with a gate that sees how near a question is to four kinds of questions.
 """
 
 import json
@@ -26,11 +27,12 @@ from esmm.query.fusion import Fusion, untuned_fusion
 from esmm.query.search import Searcher
 from esmm.recipe import Recipe
 
-SEED, FEEDBACK = 1, 10
+SEED, FEEDBACK, CENTRES = 1, 10, 4
 KEPT = HERE / "results" / "tune.json"
 SETS: dict[str, tuple[DataSet, str]] = {
     "esci": (ESCI, "judgements.tsv"),
     "esci-feedback": (ESCI, "judgements.tsv"),
+    "esci-centres": (ESCI, "judgements.tsv"),
     "esci-offline": (ESCI, "judgements.tsv"),
     "fashion": (FASHION, "judgements.tsv"),
     "fashion-feedback": (FASHION, "judgements.tsv"),
@@ -54,7 +56,8 @@ def contest(name: str, cluster: Cluster) -> tuple[Verdict, np.ndarray]:
     if name.endswith("-offline"):
         collected, current = _offline(data, judged)
     else:
-        collected, current = _asked(data, judged, cluster, feedback=FEEDBACK if name.endswith("-feedback") else 0)
+        feedback, centres = FEEDBACK * name.endswith("-feedback"), CENTRES * name.endswith("-centres")
+        collected, current = _asked(data, judged, cluster, feedback=feedback, centres=centres)
     k = data.recipe.search.k
     found = tuned(collected, current, loss="lambda", seed=SEED, k=k, on_step=lambda _done, _all: None)
     ground = Ground(collected.table, current, k)
@@ -68,14 +71,16 @@ def with_feedback(recipe: Recipe, hits: int) -> Recipe:
     return recipe.model_copy(update={"search": recipe.search.model_copy(update={"feedback": hits})})
 
 
-def _asked(data: DataSet, judged: Judgements, cluster: Cluster, *, feedback: int) -> tuple[Collected, Fusion]:
+def _asked(
+    data: DataSet, judged: Judgements, cluster: Cluster, *, feedback: int, centres: int
+) -> tuple[Collected, Fusion]:
     recipe, _ = loaded(data, cluster)
     recipe = with_feedback(recipe, feedback)
     searcher = Searcher(cluster.client, recipe, cluster.can)
     places = [Path(DATA / data.name / "query_photos.zip")]
     with Photos(places if places[0].exists() else []) as photos:
         collector = Collector(cluster.client, recipe, searcher, photo_of=lambda photo: decode(photos.read(photo)))
-        return collector.collect(judged), searcher.fusion
+        return collector.collect(judged, centres=centres), searcher.fusion
 
 
 def _offline(data: DataSet, judged: Judgements) -> tuple[Collected, Fusion]:
@@ -113,7 +118,8 @@ def told(sections: Mapping[str, str]) -> None:
         "The judgements of fashion are made from attributes, not by people. Forms of the keyword query, RRF, trees and "
         "ranx (on the same folds) are yardsticks: no request on the basic licence holds them, or they are no fusion. "
         "``-offline`` learns from the catalogue with rank-bm25, without a server; "
-        f"``-feedback`` moves the vectors towards the first {FEEDBACK} hits. p is corrected for the models tried by "
+        f"``-feedback`` moves the vectors towards the first {FEEDBACK} hits; ``-centres`` lets the gate see how near a "
+        f"question is to {CENTRES} kinds of questions. p is corrected for the models tried by "
         "maxT over shared random signs."
     )
     publish("tune", title, [sections[name] for name in SETS if name in sections], notes=notes)

@@ -10,6 +10,8 @@ from esmm.cli.common import load_recipe, recipe_option, say
 from esmm.errors import LearnError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.table import Table
 
     from esmm.query.fusion import Fusion
@@ -47,7 +49,8 @@ def show(file: str | None, queries: tuple[str, ...], as_json: bool, recipe_path:
     model = FusionModel.load(path)
     _tell_if_foreign(model, recipe, path)
     made = model.fusion(untuned_fusion(recipe, None))
-    asked = [_asked(made, query) for query in queries]
+    vector_of = _vectors(made, recipe)
+    asked = [_asked(made, query, vector_of(query)) for query in queries]
     if as_json:
         click.echo(json.dumps(_as_json(model, made, asked), indent=2, ensure_ascii=False))
         return
@@ -65,15 +68,24 @@ def _tell_if_foreign(model: "FusionModel", recipe: "Recipe", path: Path) -> None
         say(f"{error.message}; searches will refuse it")
 
 
-def _asked(fusion: "Fusion", query: str) -> dict[str, Any]:
+def _vectors(fusion: "Fusion", recipe: "Recipe") -> "Callable[[str], tuple[float, ...] | None]":
+    """Return what makes the vector of a query; it makes none where the gate does not look at vectors."""
+    from esmm.query.encode import QuestionEncoder
+
+    if fusion.gate is None or fusion.gate.centres is None:
+        return lambda _: None
+    return QuestionEncoder(recipe, None).vector_of
+
+
+def _asked(fusion: "Fusion", query: str, vector: tuple[float, ...] | None) -> dict[str, Any]:
     """Return what the gate sees in a query, and the weights that it gets."""
-    facts = dict(fusion.gate.facts(query, photo=False)) if fusion.gate else {}
-    return {"query": query, "facts": facts, "weights": dict(fusion.at(query).weights)}
+    facts = dict(fusion.gate.facts(query, photo=False, vector=vector)) if fusion.gate else {}
+    return {"query": query, "facts": facts, "weights": dict(fusion.given(facts).weights)}
 
 
 def _as_json(model: "FusionModel", fusion: "Fusion", asked: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return everything but the words of the gate's table, which are thousands."""
-    told = model.model_dump(exclude={"gate": {"shares"}}, exclude_none=True)
+    """Return everything but the words and centres of the gate's tables, which are thousands of numbers."""
+    told = model.model_dump(exclude={"gate": {"shares", "centres"}}, exclude_none=True)
     return told | {"weights": dict(fusion.weights), "queries": asked}
 
 

@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", help="Where the fusion goes [fusion.json beside the recipe].")
 @click.option("--print", "print_", is_flag=True, help="Print the verdict and store nothing.")
 @click.option("--offline", metavar="CATALOGUE", help="A first look without a server, by rank-bm25.")
+@click.option(
+    "--centres",
+    type=click.IntRange(0, 64),
+    default=0,
+    help="Kinds of queries that the gate tells apart [0].",
+)
 @click.option("--floors/--no-floors", default=True, show_default=True, help="Learn similarity floors too.")
 @recipe_option
 @device_option
@@ -60,7 +66,8 @@ def tune(judgements: str, recipe_path: str, device: str, **options: Any) -> None
     from esmm.query.fusion import untuned_fusion
     from esmm.query.model import FILE, check_writable
 
-    given = {name: options.pop(name) for name in ("body", "photos", "form", "topics", "loss", "seed", "out", "print_")}
+    names = ("body", "photos", "form", "topics", "loss", "seed", "out", "print_", "centres")
+    given = {name: options.pop(name) for name in names}
     with_floors, catalogue = options.pop("floors"), options.pop("offline")
     _need_torch()
     recipe = load_recipe(recipe_path)
@@ -110,7 +117,8 @@ def _collected_offline(
         raise fault
     with steps("scoring the catalogue") as on_step:
         photos = [Path(place) for place in given["photos"]]
-        collected = OfflineCollector(recipe, catalogue, encoders=encoders, photos=photos).collect(judged, on_step)
+        collector = OfflineCollector(recipe, catalogue, encoders=encoders, photos=photos)
+        collected = collector.collect(judged, on_step, centres=given["centres"])
     if collected.absence:
         say(collected.absence)
     return collected
@@ -137,7 +145,7 @@ def _collected(
 
     with question_photos(given["photos"]) as photo_of, steps("asking for scores") as on_step:
         collector = Collector(server.client, recipe, searcher, body=given["body"], photo_of=photo_of)
-        collected = collector.collect(judged, on_step)
+        collected = collector.collect(judged, on_step, centres=given["centres"])
     if collected.absence:
         say(collected.absence)
     return collected
@@ -185,7 +193,7 @@ def _store(
     if found.winner is None:
         click.echo(f"nothing is changed: {verdict.why}")
         return
-    model = model_of(found, found.winner, Origin(recipe, judged, collected.rarity, floors, query))
+    model = model_of(found, found.winner, Origin(recipe, judged, collected.rarity, floors, query, collected.centres))
     click.echo(
         f"{model.label}: {verdict.contender}, nDCG@10 {verdict.gain:+.3f} [{verdict.low:+.3f}, {verdict.high:+.3f}] "
         f"over {verdict.baseline} on {len(found.stack)} questions, p = {verdict.p:.3f} corrected; {verdict.why}"

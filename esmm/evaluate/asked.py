@@ -82,7 +82,7 @@ def _bodies(shop: "Shop", ask: Ask, ways: Sequence[Way]) -> Iterator[tuple[str, 
 
 
 def _body(shop: "Shop", ask: Ask, clauses: "Sequence[Clause]", way: Way) -> Json:
-    fusion = way.fusion.at(ask.text, photo=ask.photo is not None)
+    fusion = shop.searcher.fusion_at(ask, way.fusion)
     options, limits = Options(strategy=way.strategy), shop.recipe.search
     return upgrade_body(_plain(shop, ask), clauses, fusion, limits=limits, can=shop.can, options=options).body
 

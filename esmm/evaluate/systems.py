@@ -116,8 +116,7 @@ def contributions(ground: Ground, fusion: Fusion) -> "dict[str, Floats]":
     """Return what each clause of a fusion gives to each product, (q, n); 0 where it does not match."""
     names = ground.clauses
     normalised = in_force(fusion, names).applied(ground.stack.only(names))
-    asked = [question.question for question in ground.table.questions]
-    each = [fusion.at(question.text, photo=question.photo is not None) for question in asked]
+    each = [asked.given(fusion) for asked in ground.table.questions]
     weights = np.array([[one.weight(name) for name in names] for one in each])
     return {name: weights[:, [place]] * normalised[:, :, place] for place, name in enumerate(names)}
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from esmm.errors import LearnError, PhotoError
+from esmm.learn.centres import centres_of
 from esmm.learn.scores import FORM, Scored, Table
 from esmm.query.clauses import QueryClause, form_query
 from esmm.query.encode import Ask
 from esmm.query.explain import hits_of
 from esmm.query.fusion import KEYWORD
-from esmm.query.gate import Rarity, facts_of
+from esmm.query.gate import Rarity, facts_of, nearness
 from esmm.query.parts import TIER
 from esmm.query.titles import drawn_titles
 from esmm.recipe import FORMS
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from esmm.learn.judgements import Judgements, Question
+    from esmm.learn.stack import Floats
     from esmm.photos import Photos
     from esmm.query.fusion import Fusion
     from esmm.query.search import Searcher
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Raws = dict[str, dict[str, float]]
 Found = tuple[Raws, set[str]]  # the raw scores by product and clause, and which products are candidates
+Asked = tuple[Found, tuple[float, ...] | None]  # what was found of a question, and the vector of its words
 OnStep = Callable[[int, int], None]
 TITLES = 5000  # of which the words are counted
 _AT_ONCE = 1000  # judged products asked for in one request
@@ -38,13 +41,14 @@ _LISTED = 5
 class Collected:
     """The scores of all questions, what they were collected with, and the judged products without any.
 
-    ``where`` names the index or the catalogue that lacks these.
+    ``where`` names the index or the catalogue that lacks these. ``centres`` are those that facts tell nearness to.
     """
 
     table: Table
     rarity: Rarity
     absent: Mapping[str, tuple[str, ...]]
     where: str
+    centres: "Floats | None" = None
 
     @property
     def absence(self) -> str:
@@ -72,9 +76,15 @@ class Collector:
         self._body, self._photo_of = body, photo_of
         self.rarity = rarity_of(client, recipe)
 
-    def collect(self, judgements: "Judgements", on_step: OnStep = lambda _done, _all: None) -> Collected:
-        """Return the scores of all questions. Raises LearnError if the index holds none of the judged products."""
-        return gathered(judgements, self._found, rarity=self.rarity, where=f"the index {self._index}", on_step=on_step)
+    def collect(
+        self, judgements: "Judgements", on_step: OnStep = lambda _done, _all: None, *, centres: int = 0
+    ) -> Collected:
+        """Return the scores of all questions, and how near each is to so many ``centres`` of them.
+
+        Raises LearnError if the index holds none of the judged products.
+        """
+        asked = gathered(judgements, self._found, self._searcher.vector_of, on_step)
+        return collected(asked, judgements, rarity=self.rarity, where=f"the index {self._index}", centres=centres)
 
     def _found(self, question: "Question", judged: Mapping[str, float]) -> Found:
         ask = Ask(question.text, self._photo(question))
@@ -125,28 +135,36 @@ def rarity_of(client: "Elasticsearch", recipe: "Recipe") -> Rarity:
 def gathered(
     judgements: "Judgements",
     found_of: "Callable[[Question, Mapping[str, float]], Found]",
-    *,
-    rarity: Rarity,
-    where: str,
+    vector_of: Callable[[str | None], tuple[float, ...] | None],
     on_step: OnStep,
-) -> Collected:
-    """Put together what is found of all questions and of the products that are judged for each.
-
-    Raises LearnError if ``where`` it is looked for holds none of the judged products.
-    """
+) -> "dict[Question, Asked]":
+    """Find what there is for each question, and for the products that are judged for it, and its vector."""
     found, total = {}, len(judgements.gains)
     for done, (question, gains) in enumerate(judgements.gains.items()):
         on_step(done, total)
-        found[question] = found_of(question, gains)
+        found[question] = (found_of(question, gains), vector_of(question.text))
     on_step(total, total)
+    return found
+
+
+def collected(
+    asked: "Mapping[Question, Asked]", judgements: "Judgements", *, rarity: Rarity, where: str, centres: int
+) -> Collected:
+    """Put together what was found of all questions.
+
+    Raises LearnError if ``where`` it was looked for holds none of the judged products, or there are fewer questions
+    than ``centres``.
+    """
+    found = {question: raws for question, (raws, _) in asked.items()}
     absent = _absent(judgements, found, where)
     clauses = _names(raws for raws, _ in found.values())
+    kinds = centres_of([vector for _, vector in asked.values() if vector], centres) if centres else None
     questions = []
-    for question, (raws, candidates) in found.items():
+    for question, ((raws, candidates), vector) in asked.items():
         scored = _scored(question, raws, clauses, judgements.gains[question], candidates)
-        facts = facts_of(question.text, photo=question.photo is not None, rarity=rarity)
-        questions.append(replace(scored, facts=facts))
-    return Collected(Table(clauses, tuple(questions)), rarity, absent, where)
+        facts = facts_of(question.text, photo=question.photo is not None, rarity=rarity) | nearness(vector, kinds)
+        questions.append(replace(scored, facts=facts, vector=vector))
+    return Collected(Table(clauses, tuple(questions)), rarity, absent, where, kinds)
 
 
 def _absent(judgements: "Judgements", found: "Mapping[Question, Found]", where: str) -> dict[str, tuple[str, ...]]:

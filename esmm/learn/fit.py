@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _POOL, _GAINED = 60, 60
 _STEPS, _ROUNDS = 15, 3
 _STEEP = 12.0  # scores within 0..1 times so much, so that a difference of .1 counts
+_TINY = 1e-9
 _MOVES = 1.0  # how much a constant may move by its penalty: the square of its logarithm
 
 
@@ -114,23 +115,27 @@ class _Problem:
     def fit(self) -> Fit:
         """Return what was found."""
         with torch.no_grad():
-            weights = self._weights().clamp(min=0).tolist()
+            weights = self._scaled().tolist()
             shift = self._constants.exp().tolist()
         constants = dict(self._normalisers.constants)
         for clause, factor in zip(self._clauses, shift, strict=True):
             if clause in constants:
                 constants[clause] = constants[clause] * factor
-        largest = max(weights) or 1.0
-        named = {clause: weight / largest for clause, weight in zip(self._clauses, weights, strict=True)}
+        named = dict(zip(self._clauses, weights, strict=True))
         gate = self._gate.detach().numpy() if self._plan.gate is not None else None
         return Fit(Normalisers(constants, self._normalisers.windows), named, gate, self._middles, self._scales)
 
     def _weights(self) -> torch.Tensor:
         return torch.where(self._shared, self._prior * self._factor.exp(), self._prior + self._moved)
 
+    def _scaled(self) -> torch.Tensor:
+        """Return the weights with the largest at 1: by how much all scores count is the matter of ``_steep`` alone."""
+        weights = self._weights().clamp(min=0)
+        return weights / weights.max().clamp(min=_TINY)
+
     def _objective(self) -> torch.Tensor:
         weights = self._weights()
-        scored = self._normalised() * weights.clamp(min=0)
+        scored = self._normalised() * self._scaled()
         if self._plan.gate is not None:
             scored = scored * (self._facts @ self._gate.T).clamp(-BOUND, BOUND).exp()[:, None, :]
         loss = LOSSES[self._plan.loss](scored.sum(2) * self._steep.exp(), self._gains, self._held).mean()

@@ -46,7 +46,7 @@ def floors(client: "Elasticsearch", index: str, searcher: "Searcher", stack: "St
     Good are judged products with a gain of at least half the largest.
     """
     asks = [Ask(text) for text in nonsense(TEXTS, seed)]
-    if any(fact > 0 for fact in stack.facts[:, -1]):
+    if any(scored.question.photo for scored in stack.questions):
         asks += [Ask(photo=photo) for photo in noise(PHOTOS, seed)]
     nearest: dict[str, list[float]] = {}
     for ask in asks:

@@ -24,7 +24,7 @@ from esmm.ingest.records import fitting, value_of
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.vectors import open_cache
 from esmm.learn.bm25 import Column, Words, analysed, sum_of
-from esmm.learn.features import TITLES, Collected, Found, OnStep, gathered, opened_photo
+from esmm.learn.features import TITLES, Collected, Found, OnStep, collected, gathered, opened_photo
 from esmm.learn.scores import FORM
 from esmm.learn.stack import CUT
 from esmm.photos import Photos
@@ -125,10 +125,16 @@ class OfflineCollector:
         }
         self.rarity = self._rarity()
 
-    def collect(self, judgements: "Judgements", on_step: OnStep = lambda _done, _all: None) -> Collected:
-        """Return the scores of all questions. Raises LearnError if the catalogue holds none of the judged products."""
-        return gathered(
-            judgements, self._found, rarity=self.rarity, where=f"the catalogue {self._catalogue}", on_step=on_step
+    def collect(
+        self, judgements: "Judgements", on_step: OnStep = lambda _done, _all: None, *, centres: int = 0
+    ) -> Collected:
+        """Return the scores of all questions, and how near each is to so many ``centres`` of them.
+
+        Raises LearnError if the catalogue holds none of the judged products.
+        """
+        asked = gathered(judgements, self._found, self._encoder.vector_of, on_step)
+        return collected(
+            asked, judgements, rarity=self.rarity, where=f"the catalogue {self._catalogue}", centres=centres
         )
 
     def _found(self, question: "Question", judged: Mapping[str, float]) -> Found:

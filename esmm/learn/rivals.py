@@ -11,7 +11,6 @@ from esmm.learn.fit import Fit, Plan, fitted
 from esmm.learn.normalise import in_force, measured
 from esmm.learn.stack import reciprocal_ranks
 from esmm.query.fusion import KEYWORD, Fusion
-from esmm.query.gate import FACTS
 
 if TYPE_CHECKING:
     from esmm.learn.stack import Floats, Stack
@@ -143,7 +142,7 @@ class InForce:
     def scores(self, stack: "Stack") -> "Floats":
         """Return the score of every product, (q, n)."""
         normalised = in_force(self.fusion, self.clauses).applied(stack.only(self.clauses))
-        each = [self.fusion.given(dict(zip(FACTS, facts, strict=True))) for facts in stack.facts.tolist()]
+        each = [asked.given(self.fusion) for asked in stack.questions]
         weights = np.array([[one.weight(name) for name in self.clauses] for one in each])
         return np.asarray((normalised * weights[:, None, :]).sum(axis=2))
 

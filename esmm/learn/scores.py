@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from esmm.learn.judgements import Question
+    from esmm.query.fusion import Fusion
 
 
 FORM = "form:"  # columns with other forms of the keyword query begin so: they are compared with, never fused
@@ -20,7 +21,7 @@ class Scored:
 
     ``raws`` are the clauses' raw scores, shape (products, clauses), NaN where a clause does not match: missing is not
     0. ``gains`` are NaN where nobody judged. ``candidate`` is False for products that only the judgements know.
-    ``facts`` are features of the query alone.
+    ``facts`` are features of the query alone; ``vector`` is that of its words, if they have one.
     """
 
     question: "Question"
@@ -29,6 +30,11 @@ class Scored:
     gains: "NDArray[np.float64]"
     candidate: "NDArray[np.bool_]"
     facts: Mapping[str, float]
+    vector: tuple[float, ...] | None = None
+
+    def given(self, fusion: "Fusion") -> "Fusion":
+        """Return a fusion for this question: the weights as its gate moves them."""
+        return fusion.at(self.question.text, photo=self.question.photo is not None, vector=self.vector)
 
 
 @dataclass(frozen=True)

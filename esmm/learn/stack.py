@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from esmm.query.gate import FACTS
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from esmm.learn.scores import Table
+    from esmm.learn.scores import Scored, Table
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -26,12 +24,13 @@ class Stack:
     """Questions x products x clauses.
 
     ``raws`` is (q, n, c) with NaN where a clause does not match, ``gains`` (q, n) with 0 where nobody judged,
-    ``candidates`` (q, n) says what a search finds, ``facts`` is (q, f), ``ideal`` the DCG@10 of the best order of all
-    judged products.
+    ``candidates`` (q, n) says what a search finds, ``facts`` is (q, f), by ``fact_names``, ``ideal`` the DCG@10 of the
+    best order of all judged products. ``questions`` are those that it was made of.
     """
 
     clauses: tuple[str, ...]
-    names: tuple[str, ...]
+    questions: "tuple[Scored, ...]"
+    fact_names: tuple[str, ...]
     raws: "Floats"
     gains: "Floats"
     candidates: "Flags"
@@ -50,18 +49,23 @@ class Stack:
             raws[row, :held], candidates[row, :held] = question.raws, question.candidate
             gains[row, :held] = np.nan_to_num(question.gains)
             ideal[row] = dcg(np.sort(gains[row])[::-1][None])[0]
-        facts = np.array([[question.facts[name] for name in FACTS] for question in questions])
-        return cls(table.clauses, tuple(q.question.name for q in questions), raws, gains, candidates, facts, ideal)
+        fact_names, facts = _facts(questions)
+        return cls(table.clauses, tuple(questions), fact_names, raws, gains, candidates, facts, ideal)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.questions)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the questions."""
+        return tuple(scored.question.name for scored in self.questions)
 
     def rows(self, chosen: "Sequence[int] | NDArray[np.int_]") -> "Stack":
         """Return these questions only."""
         rows = np.asarray(chosen, dtype=int)
-        names = tuple(self.names[row] for row in rows)
+        questions = tuple(self.questions[row] for row in rows)
         parts = {name: getattr(self, name)[rows] for name in ("raws", "gains", "candidates", "facts", "ideal")}
-        return replace(self, names=names, **parts)
+        return replace(self, questions=questions, **parts)
 
     def column(self, clause: str) -> "Floats":
         """Return the raw scores of one clause, (q, n)."""
@@ -98,6 +102,13 @@ def reciprocal_ranks(stack: Stack, clauses: Sequence[str]) -> "Floats":
         order = np.argsort(-np.nan_to_num(raw, nan=-np.inf), axis=1, kind="stable")
         total += np.where(np.isnan(raw), 0.0, 1 / (RRF_CONSTANT + 1 + np.argsort(order, axis=1)))
     return total
+
+
+def _facts(questions: "Sequence[Scored]") -> "tuple[tuple[str, ...], Floats]":
+    """Return the names of the facts and their values, (q, f): what is not known of a question is as with the others."""
+    names = tuple(dict.fromkeys(name for scored in questions for name in scored.facts))
+    facts = np.array([[scored.facts.get(name, np.nan) for name in names] for scored in questions])
+    return names, np.where(np.isnan(facts), np.nanmean(facts, axis=0), facts)
 
 
 def dcg(gains: "Floats") -> "Floats":

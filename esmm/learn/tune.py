@@ -16,7 +16,7 @@ from esmm.learn.scores import FORM
 from esmm.learn.stack import Stack
 from esmm.query.calibrate import shape_of
 from esmm.query.fusion import KEYWORD
-from esmm.query.gate import BOUND, FACTS, Rarity
+from esmm.query.gate import BOUND, Rarity
 from esmm.query.model import SHAPE, ClauseModel, FusionModel, GateModel, Label, digest_of
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Origin:
     rarity: Rarity
     floors: "Mapping[str, Floor]"
     query: Mapping[str, Any] | None = None
+    centres: "Floats | None" = None
 
 
 def tuned(collected: "Collected", current: "Fusion", *, loss: str, seed: int, k: int, on_step: "OnStep") -> Tuned:
@@ -104,7 +105,7 @@ def model_of(found: Tuned, winner: Winner, origin: Origin) -> FusionModel:
         label=label,
         made_for=digest_of(origin.recipe),
         clauses=clauses,
-        gate=_gate(fit, fit.coefficients, origin.rarity) if fit.coefficients is not None else None,
+        gate=_gate(fit, fit.coefficients, found.stack.fact_names, origin) if fit.coefficients is not None else None,
         provenance=_provenance(found, winner, origin),
     )
 
@@ -131,15 +132,17 @@ def _clause(fit: Fit, name: str, boosts: Mapping[str, float], floors: "Mapping[s
     )
 
 
-def _gate(fit: Fit, coefficients: "Floats", rarity: Rarity) -> GateModel:
+def _gate(fit: Fit, coefficients: "Floats", facts: tuple[str, ...], origin: Origin) -> GateModel:
     rows = zip(fit.weights, coefficients.tolist(), strict=True)
+    rarity, centres = origin.rarity, origin.centres
     return GateModel(
-        coefficients={name: dict(zip(FACTS, map(_short, row), strict=True)) for name, row in rows},
-        middles=dict(zip(FACTS, map(_short, fit.middles.tolist()), strict=True)),
-        scales=dict(zip(FACTS, map(_short, np.maximum(fit.scales, 1e-6).tolist()), strict=True)),
+        coefficients={name: dict(zip(facts, map(_short, row), strict=True)) for name, row in rows},
+        middles=dict(zip(facts, map(_short, fit.middles.tolist()), strict=True)),
+        scales=dict(zip(facts, map(_short, np.maximum(fit.scales, 1e-6).tolist()), strict=True)),
         bound=BOUND,
         shares=dict(rarity.shares),
         least=rarity.least,
+        centres=None if centres is None else centres.tolist(),
     )
 
 

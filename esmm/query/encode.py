@@ -150,6 +150,12 @@ class QuestionEncoder:
         made = [VectorClause(s.clause, s.field, self._vector(s, ask)) for s in sources]
         return made + self._liked(ask) + self._avoided(ask)
 
+    def vector_of(self, text: str | None) -> tuple[float, ...] | None:
+        """Return the vector of words beside products' words; None without words, or where there is none to be had."""
+        source = next((source for source in self.sources({"text"}) if source.clause == "text"), None)
+        vector = self._encoded(source.encoder, text) if source and text else None
+        return vector if isinstance(vector, tuple) else None
+
     def sources(self, asked: "set[Modality]") -> list[Source]:
         """Return where the vectors of a question come from: by names alone where an encoder does not load."""
         known = sources_of(self._clauses, asked)

@@ -4,7 +4,7 @@ A raw score s of a query becomes s / (s + k) (saturation, as in Elasticsearch's 
 becomes (c - low) / (high - low), held within 0 and 1. Elasticsearch computes the same in ``strategies.py``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -49,9 +49,9 @@ class Fusion:
     boosts: Mapping[str, float] = field(default_factory=dict)
     gate: "Gate | None" = None
 
-    def at(self, text: str | None, *, photo: bool = False) -> "Fusion":
-        """Return the fusion for one query: the weights as its gate moves them."""
-        return self.given(self.gate.facts(text, photo=photo)) if self.gate else self
+    def at(self, text: str | None, *, photo: bool = False, vector: Sequence[float] | None = None) -> "Fusion":
+        """Return the fusion for one query: the weights as its gate moves them; ``vector`` is that of its words."""
+        return self.given(self.gate.facts(text, photo=photo, vector=vector)) if self.gate else self
 
     def given(self, facts: Mapping[str, float]) -> "Fusion":
         """Return the fusion for a query of which these facts (``esmm.query.gate.FACTS``) are known."""

@@ -4,8 +4,14 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Facts = Mapping[str, float]
+Vector = Sequence[float]
 
 FACTS = ("words", "numbers", "codes", "rarity", "unknown", "photo")
 BOUND = math.log(3)  # no query moves a weight by more than three times
@@ -40,8 +46,9 @@ class Rarity:
 class Gate:
     """Moves the weight of each clause by a factor exp(sum of coefficient * fact), within ``bound`` either way.
 
-    A fact x counts as (x - middle) / scale. ``coefficients`` are by clause and fact; ``rarity`` is what facts about
-    rare words come from.
+    A fact x counts as (x - middle) / scale; one that is not known of a query counts nothing. ``coefficients`` are by
+    clause and fact; ``rarity`` is what facts about rare words come from, ``centres`` (n, dims) what those about the
+    query's vector do.
     """
 
     coefficients: Mapping[str, Mapping[str, float]]
@@ -49,16 +56,18 @@ class Gate:
     scales: Mapping[str, float]
     bound: float = BOUND
     rarity: Rarity = field(default_factory=Rarity)
+    centres: "NDArray[np.float64] | None" = field(default=None, compare=False)
 
-    def facts(self, text: str | None, *, photo: bool) -> "Facts":
-        """Return what this gate looks at in a query."""
-        return facts_of(text, photo=photo, rarity=self.rarity)
+    def facts(self, text: str | None, *, photo: bool, vector: Vector | None = None) -> "Facts":
+        """Return what this gate looks at in a query; ``vector`` is that of its words, of length 1."""
+        return facts_of(text, photo=photo, rarity=self.rarity) | nearness(vector, self.centres)
 
     def factor(self, clause: str, facts: Facts) -> float:
         """Return what the weight of a clause is multiplied by for a query."""
         moved = sum(
-            coefficient * (facts.get(name, 0.0) - self.middles[name]) / self.scales[name]
+            coefficient * (facts[name] - self.middles[name]) / self.scales[name]
             for name, coefficient in self.coefficients.get(clause, {}).items()
+            if name in facts
         )
         return math.exp(max(-self.bound, min(self.bound, moved)))
 
@@ -83,6 +92,13 @@ def facts_of(text: str | None, *, photo: bool, rarity: Rarity) -> dict[str, floa
         "unknown": _share(word not in rarity.shares for word in words),
         "photo": float(photo),
     }
+
+
+def nearness(vector: Vector | None, centres: "NDArray[np.float64] | None") -> dict[str, float]:
+    """Return the cosines of a query's vector with centres as ``near_1``, ``near_2`` and so on; nothing without."""
+    if vector is None or centres is None:
+        return {}
+    return {f"near_{number}": cosine for number, cosine in enumerate((centres @ vector).tolist(), 1)}
 
 
 def _share(found: Iterable[bool]) -> float:

@@ -54,6 +54,7 @@ class GateModel(_Part):
     bound: Positive = BOUND
     shares: dict[str, Positive] = Field(default_factory=dict)
     least: Positive = 1e-4
+    centres: list[list[Number]] | None = None
 
     @model_validator(mode="after")
     def _measures_what_it_uses(self) -> "GateModel":
@@ -64,7 +65,10 @@ class GateModel(_Part):
 
     def gate(self) -> Gate:
         """Return the gate itself."""
-        return Gate(self.coefficients, self.middles, self.scales, self.bound, Rarity(self.shares, self.least))
+        import numpy as np
+
+        centres = None if self.centres is None else np.array(self.centres)
+        return Gate(self.coefficients, self.middles, self.scales, self.bound, Rarity(self.shares, self.least), centres)
 
 
 class FusionModel(_Part):

@@ -113,9 +113,15 @@ class Searcher:
         strange = self._cautions(keyword_query(self._recipe, ask.text, []))
         return replace(answer, warnings=(*strange, *answer.warnings))
 
-    def fusion_at(self, ask: Ask) -> Fusion:
-        """Return the fusion for one question: the weights as its gate moves them."""
-        return self.fusion.at(ask.text, photo=ask.photo is not None)
+    def fusion_at(self, ask: Ask, fusion: Fusion | None = None) -> Fusion:
+        """Return a fusion (that of this searcher) for one question: the weights as its gate moves them."""
+        fusion = fusion or self.fusion
+        looks = fusion.gate is not None and fusion.gate.centres is not None  # else no model is needed
+        return fusion.at(ask.text, photo=ask.photo is not None, vector=self.vector_of(ask.text) if looks else None)
+
+    def vector_of(self, text: str | None) -> tuple[float, ...] | None:
+        """Return the vector of a question's words as the gate sees it; None without words or a text vector."""
+        return self._encoder.vector_of(text)
 
     def clauses(self, ask: Ask, query: Mapping[str, Any] | None = None) -> list[Clause]:
         """Return the clauses of a question beside its keyword query, which is ``query`` or that of the recipe.

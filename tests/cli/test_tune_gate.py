@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import shop
 from elasticsearch import Elasticsearch
@@ -85,6 +86,31 @@ def test_a_gate_that_wins_moves_the_weights_of_each_search(esmm: Esmm, folder: P
     assert thing["id"].startswith("sofa")
     assert code["id"].endswith("AB17")
     assert by_thing["text"] > 1.5 * by_code["text"]
-    shown = esmm("fusion", "show", "--query", "AB17 couch", "--json").json()
-    told = next(each for each in shown["queries"] if each["query"] == "AB17 couch")
-    assert told["weights"]["text"] == pytest.approx(by_code["text"])
+    assert weights_shown(esmm, "AB17 couch")["text"] == pytest.approx(by_code["text"])
+
+
+def weights_shown(esmm: Esmm, words: str) -> dict[str, float]:
+    (told,) = esmm("fusion", "show", "--query", words, "--json").json()["queries"]
+    return dict(told["weights"])
+
+
+def test_a_gate_that_looks_at_centres_serves_what_was_measured(esmm: Esmm, folder: Path) -> None:
+    """Each search, the page of evaluate and `fusion show` ask the model for the vector that the gate looks at."""
+    done = esmm("tune", "judged.tsv", "--device", "cpu", "--no-floors", "--centres", "3")
+    assert done.code == 0
+    model = FusionModel.load(folder / "fusion.json")
+    assert model.gate is not None
+    assert np.shape(model.gate.centres) == (3, 384)
+    assert {"near_1", "near_2", "near_3"} <= set(model.gate.coefficients["text"])
+    for words in ("blue couch", "AB17 couch"):
+        _, weights = first(esmm, words)
+        assert weights_shown(esmm, words)["text"] == pytest.approx(weights["text"])
+    assert "near_1" in esmm("fusion", "show", "--query", "blue couch").out
+    assert esmm("evaluate", "judged.tsv", "--device", "cpu", "--json", "new.json").code == 0
+
+
+def test_more_centres_than_questions_are_refused(esmm: Esmm, folder: Path) -> None:
+    refused = esmm("tune", "judged.tsv", "--device", "cpu", "--no-floors", "--centres", "60")
+    assert refused.code == 1
+    assert "56 different ones, too few for 60 centres" in refused.err
+    assert not (folder / "fusion.json").exists()

@@ -173,10 +173,14 @@ def test_without_a_server_the_scores_are_the_same(collector: Collector, loaded: 
     judgements = Judgements(
         {RED: JUDGED[RED], BOTH: JUDGED[BOTH], MEN: {f"p{n}": 1.0 for n in range(20)}}, "judged.tsv"
     )
-    server = collector.collect(judgements)
+    server = collector.collect(judgements, centres=2)
     offline = OfflineCollector(
         loaded, folder / "catalog.jsonl", encoders=load_encoders(loaded)[0], photo_of=lambda name: shop.photo(int(name))
-    ).collect(judgements)
+    ).collect(judgements, centres=2)
+    assert server.centres is not None
+    assert offline.centres == pytest.approx(server.centres, abs=1e-5)
+    for here, there in zip(offline.table.questions, server.table.questions, strict=True):
+        assert here.facts == pytest.approx(there.facts, abs=1e-5)
     assert offline.table.clauses == server.table.clauses
     assert offline.absent == server.absent
     assert offline.rarity == server.rarity

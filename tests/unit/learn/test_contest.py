@@ -234,7 +234,8 @@ def test_the_fusion_in_force_scores_by_its_own_arithmetic() -> None:
     found = _two()
     scores = InForce(fusion, ("keyword", "text")).scores(Stack.of(found))
     for row, question in enumerate(found.questions):
-        factors = {name: gate.factor(name, question.facts) for name in found.clauses}
+        facts = gate.facts(question.question.text, photo=False)
+        factors = {name: gate.factor(name, facts) for name in found.clauses}
         for place, raws in enumerate(question.raws):
             named = dict(zip(found.clauses, raws, strict=True))
             parts = (
@@ -247,4 +248,4 @@ def test_the_fusion_in_force_scores_by_its_own_arithmetic() -> None:
 
 def _two() -> Table:
     raws = {"keyword": [9, 5, None], "text": [0.1, 0.9, 0.5]}
-    return table(scored("a", raws, [1, 0, 0], words=3), scored("b", raws, [1, 0, 0], words=1))
+    return table(scored("big red shoe", raws, [1, 0, 0], words=3), scored("shoe", raws, [1, 0, 0], words=1))

@@ -50,6 +50,17 @@ def test_weights_are_never_negative(loss: str) -> None:
     assert fit.weights["keyword"] == 1
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_clause_alone_keeps_its_weight_however_bad_it_is(loss: str) -> None:
+    """Of one clause only the order counts: by no weight it would be lost."""
+    for truth in (-1.0, 0.05, 1.0):
+        found = planted({"image": truth}, noise=0.3)
+        fit = learned(found, Plan({"image": 0.5}, 0.01, loss))
+        assert fit.weights == {"image": 1.0}
+        prior = Fit(measured(Stack.of(found), VECTORS, UNTUNED), {"image": 0.5})
+        assert mean_ndcg(fit, found) == pytest.approx(mean_ndcg(prior, found))
+
+
 def test_strength_pulls_to_the_prior() -> None:
     found = planted(TRUTH)
     start = measured(Stack.of(found), VECTORS, UNTUNED)

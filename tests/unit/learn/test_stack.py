@@ -1,12 +1,14 @@
 """Questions side by side: nDCG against the formula written out, ties, candidates and judged products."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from planted import scored, table
 
 from esmm.learn.stack import Stack, dcg
+from esmm.query.gate import FACTS
 
 
 def by_hand(gains: list[float]) -> float:
@@ -67,6 +69,14 @@ def test_short_lists_are_padded_and_padding_is_never_found() -> None:
     assert stack.gains.tolist() == [[1, 0, 0], [0, 1, 0]]
     assert stack.facts[:, 0].tolist() == [2, 5]
     assert stack.ndcg(np.full((2, 3), -1.0))[0] == pytest.approx(1.0)
+
+
+def test_a_fact_that_is_not_known_of_a_question_is_as_with_the_others() -> None:
+    asked = [scored(name, {"keyword": [1], "text": [0]}, [1]) for name in "abc"]
+    near = [replace(each, facts={**each.facts, "near_1": at}) for each, at in zip(asked, (0.2, 0.4), strict=False)]
+    stack = Stack.of(table(*near, asked[2]))
+    assert stack.fact_names == (*FACTS, "near_1")
+    assert stack.facts[:, -1].tolist() == pytest.approx([0.2, 0.4, 0.3])
 
 
 def test_some_questions_and_some_clauses() -> None:

@@ -5,6 +5,7 @@ import random
 import string
 import timeit
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +68,21 @@ def test_a_weight_is_moved_by_the_exponential_of_the_weighted_facts() -> None:
     assert fusion.given(facts_of("red shoe lamp", photo=False, rarity=RARITY)) == moved
 
 
+def test_nearness_to_centres_is_the_cosine_with_the_vector_of_the_words() -> None:
+    centres = np.array([[1.0, 0.0], [0.6, 0.8]])
+    flat = {"near_1": 0.5, "near_2": 0.25}
+    near = Gate({"text": {"near_1": 2.0, "near_2": 1.0}}, flat, dict.fromkeys(flat, 4.0), centres=centres)
+    assert near.facts("red", photo=False, vector=(0.0, 1.0)).items() >= {"near_1": 0.0, "near_2": 0.8}.items()
+    fusion = Fusion({"text": 1.0}, gate=near)
+    moved = fusion.at("red", vector=(0.0, 1.0)).weights["text"]
+    assert moved == pytest.approx(math.exp(2 * (0 - 0.5) / 4 + (0.8 - 0.25) / 4))
+
+
+def test_what_is_not_known_of_a_query_moves_nothing() -> None:
+    near = Gate({"text": {"near_1": 2.0}}, {"near_1": 0.5}, {"near_1": 1.0}, centres=np.eye(2))
+    assert Fusion({"text": 0.7}, gate=near).at(None, photo=True).weights == {"text": 0.7}
+
+
 def test_no_query_moves_a_weight_beyond_the_bound() -> None:
     for sign in (1, -1):
         fusion = Fusion({"text": 1.0}, gate=gate(text={"words": sign * 1000.0}))
@@ -80,16 +96,17 @@ def test_without_a_gate_a_fusion_is_the_same_for_all() -> None:
 
 
 def test_it_takes_at_most_50_microseconds() -> None:
-    """With a full table and all facts for ten clauses; the least of many rounds, because machines are busy."""
+    """With full tables and all facts for ten clauses; the least of many rounds, because machines are busy."""
     draw = random.Random(3)
     words = ["".join(draw.choices(string.ascii_lowercase, k=7)) for _ in range(2000)]
     rarity = Rarity({word: draw.uniform(1e-4, 0.3) for word in words}, 1e-4)
     clauses = [f"clause{number}" for number in range(10)]
-    ones = dict.fromkeys(FACTS, 1.0)
-    found = Gate({clause: dict.fromkeys(FACTS, 0.1) for clause in clauses}, ones, ones, rarity=rarity)
+    facts = (*FACTS, "near_1", "near_2", "near_3", "near_4")
+    ones, centres, vector = dict.fromkeys(facts, 1.0), np.eye(4, 384), np.ones(384) / math.sqrt(384)
+    found = Gate({clause: dict.fromkeys(facts, 0.1) for clause in clauses}, ones, ones, rarity=rarity, centres=centres)
     fusion = Fusion(dict.fromkeys(clauses, 0.5), gate=found)
     query = " ".join([*words[:3], "unknown", "xj900"])
-    assert fusion.at(query).weights[clauses[0]] != 0.5
+    assert fusion.at(query, vector=vector).weights[clauses[0]] != fusion.at(query).weights[clauses[0]] != 0.5
     calls = 200
-    rounds = timeit.repeat(lambda: fusion.at(query), number=calls, repeat=50)
+    rounds = timeit.repeat(lambda: fusion.at(query, vector=vector), number=calls, repeat=50)
     assert min(rounds) / calls <= 50e-6
