@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _POOL, _GAINED = 60, 60
 _STEPS, _ROUNDS = 15, 3
 _STEEP = 12.0  # scores within 0..1 times so much, so that a difference of .1 counts
-_TINY = 1e-9
 _MOVES = 1.0  # how much a constant may move by its penalty: the square of its logarithm
 
 
@@ -69,13 +68,16 @@ def fitted(stack: "Stack", normalisers: Normalisers, plan: Plan) -> Fit:
     """Fit weights (not negative) and constants to questions; ``plan.shared`` clauses move by one factor.
 
     The penalty is ``strength`` times the squared distance of the weights from the prior, and of the logarithms of the
-    constants from what was measured. Deterministic: full batches, L-BFGS (Liu and Nocedal 1989), no random numbers.
+    constants from what was measured. What ranks the questions it learned from worse than the prior does went astray (a
+    step too far, and a clause is lost): then it is the prior. Deterministic: full batches, L-BFGS (Liu and Nocedal
+    1989), no random numbers.
     """
     held = stack.only(tuple(plan.prior))
     problem = _Problem(held, normalisers, plan)
     for _ in range(_ROUNDS):  # L-BFGS begins anew: what it remembers grows stale as the ranks inside a loss change
         problem.descend()
-    return problem.fit()
+    found, prior = problem.fit(), Fit(normalisers, plan.prior)
+    return max(found, prior, key=lambda fit: stack.ndcg(fit.scores(stack)).mean())
 
 
 class _Problem:
@@ -115,27 +117,23 @@ class _Problem:
     def fit(self) -> Fit:
         """Return what was found."""
         with torch.no_grad():
-            weights = self._scaled().tolist()
+            weights = self._weights().clamp(min=0).tolist()
             shift = self._constants.exp().tolist()
         constants = dict(self._normalisers.constants)
         for clause, factor in zip(self._clauses, shift, strict=True):
             if clause in constants:
                 constants[clause] = constants[clause] * factor
-        named = dict(zip(self._clauses, weights, strict=True))
+        largest = max(weights) or 1.0
+        named = {clause: weight / largest for clause, weight in zip(self._clauses, weights, strict=True)}
         gate = self._gate.detach().numpy() if self._plan.gate is not None else None
         return Fit(Normalisers(constants, self._normalisers.windows), named, gate, self._middles, self._scales)
 
     def _weights(self) -> torch.Tensor:
         return torch.where(self._shared, self._prior * self._factor.exp(), self._prior + self._moved)
 
-    def _scaled(self) -> torch.Tensor:
-        """Return the weights with the largest at 1: by how much all scores count is the matter of ``_steep`` alone."""
-        weights = self._weights().clamp(min=0)
-        return weights / weights.max().clamp(min=_TINY)
-
     def _objective(self) -> torch.Tensor:
         weights = self._weights()
-        scored = self._normalised() * self._scaled()
+        scored = self._normalised() * weights.clamp(min=0)
         if self._plan.gate is not None:
             scored = scored * (self._facts @ self._gate.T).clamp(-BOUND, BOUND).exp()[:, None, :]
         loss = LOSSES[self._plan.loss](scored.sum(2) * self._steep.exp(), self._gains, self._held).mean()

@@ -5,11 +5,9 @@ those that a load would store, and their nearest are found by comparing with all
 """
 
 import random
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +25,7 @@ from esmm.learn.bm25 import Column, Words, analysed, sum_of
 from esmm.learn.features import TITLES, Collected, Found, OnStep, collected, gathered, opened_photo
 from esmm.learn.scores import FORM
 from esmm.learn.stack import CUT
+from esmm.learn.values import number_of, recency_of
 from esmm.photos import Photos
 from esmm.query.clauses import VectorClause, shortened
 from esmm.query.encode import Ask, QuestionEncoder
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
 
     Scores = NDArray[np.float64]
     Matrix = NDArray[np.float32]
-
-_HOURS = {"d": 24.0, "h": 1.0, "m": 1 / 60}
 
 
 @dataclass(frozen=True)
@@ -204,7 +201,7 @@ class OfflineCollector:
 
         if not (name := declared.number or declared.date):
             return None
-        score = _number if declared.number else partial(_recency, now=time.time(), half_life=declared.half_life)
+        score = number_of if declared.number else partial(recency_of, now=time.time(), half_life=declared.half_life)
         return np.array([score(value_of(record.fields, name)) for record in self.shelf.records], dtype=np.float64)
 
     def _column(self, name: str) -> Column:
@@ -276,31 +273,3 @@ def _whole(text: str) -> list[str]:
 def _texts(value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
     return [str(each) for each in values if each is not None]
-
-
-def _number(value: Any) -> float:
-    """Return a number as Elasticsearch takes it: the least of several; below 0 it counts for nothing."""
-    values = [float(each) for each in (value if isinstance(value, list) else [value]) if each not in (None, "")]
-    return min(values) if values and min(values) >= 0 else float("nan")
-
-
-def _recency(value: Any, *, now: float, half_life: str) -> float:
-    """Return 1 for now, one half for a half-life away, of several dates the nearest; NaN for what is no date."""
-    number, unit = re.fullmatch(r"(\d+)([dhm])", half_life).groups()  # type: ignore[union-attr]  # checked by the recipe
-    seconds = [
-        abs(now - found)
-        for each in (value if isinstance(value, list) else [value])
-        if (found := _instant(each)) is not None
-    ]
-    return float(0.5 ** (min(seconds) / (int(number) * _HOURS[unit] * 3600))) if seconds else float("nan")
-
-
-def _instant(value: Any) -> float | None:
-    """Return seconds since 1970 of what Elasticsearch takes for a date: ISO, or milliseconds."""
-    try:
-        if str(value).lstrip("-").isdigit() and len(str(value)) > 4:
-            return int(value) / 1000
-        moment = datetime.fromisoformat(str(value))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
