@@ -2,11 +2,12 @@
 
 `python -m benchmarks.tune [esci] [esci-offline] [esci-feedback] [fashion] ...` (see ``SETS``); figures of the sets left
 out stay. ``-offline``: from the catalogue alone, without a server. ``-feedback``: with ``feedback = 10`` in the recipe.
-``-centres``: with a gate that sees how near a question is to four kinds of questions.
+``-centres``: with a gate that sees how near a question is to four kinds of questions. ``--seed 2``: by other folds;
+their verdicts are printed only.
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def judgements(data: DataSet, file: str) -> Judgements:
     return Judgements(gains, f"{data.name}/{file}")
 
 
-def contest(name: str, cluster: Cluster) -> tuple[Verdict, np.ndarray]:
+def contest(name: str, cluster: Cluster, seed: int) -> tuple[Verdict, np.ndarray]:
     """Let the models compete on one data set; also return nDCG@10 of ranx's own fusion on the same folds."""
     data, file = SETS[name]
     judged = judgements(data, file)
@@ -59,9 +60,9 @@ def contest(name: str, cluster: Cluster) -> tuple[Verdict, np.ndarray]:
         feedback, centres = FEEDBACK * name.endswith("-feedback"), CENTRES * name.endswith("-centres")
         collected, current = _asked(data, judged, cluster, feedback=feedback, centres=centres)
     k = data.recipe.search.k
-    found = tuned(collected, current, loss="lambda", seed=SEED, k=k, on_step=lambda _done, _all: None)
+    found = tuned(collected, current, loss="lambda", seed=seed, k=k, on_step=lambda _done, _all: None)
     ground = Ground(collected.table, current, k)
-    ranked = {query: sorted(run, key=lambda p: -run[p]) for query, run in optimised(ground, seed=SEED).items()}
+    ranked = {query: sorted(run, key=lambda p: -run[p]) for query, run in optimised(ground, seed=seed).items()}
     gains = {query: held for query, held in ground.qrels.items() if query in ranked}
     return found.verdict, ndcg(ranked, gains)
 
@@ -100,14 +101,22 @@ def rows_of(verdict: Verdict) -> Iterable[list[str]]:
 
 def main() -> None:
     """Measure what is named, and publish all."""
+    asked = argparse.ArgumentParser()
+    asked.add_argument("sets", nargs="*", default=list(SETS))
+    asked.add_argument("--seed", type=int, default=SEED)
+    args = asked.parse_args()
     cluster, sections = server(), json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    for name in sys.argv[1:] or SETS:
-        verdict, ranx = contest(name, cluster)
+    for name in args.sets:
+        verdict, ranx = contest(name, cluster, args.seed)
         header = (name, "nDCG@10", f"over {verdict.baseline} [paired 90 %]", "p, corrected")
         rows = [*rows_of(verdict), ["ranx optimize_fusion", f"{ranx.mean():.3f}", "", ""]]
         sections[name] = f"{table(header, rows)}\n\nVerdict: {verdict.why}."
-        KEPT.write_text(json.dumps(sections, indent=2) + "\n", encoding="utf-8")
-    told(sections)
+        if args.seed == SEED:
+            KEPT.write_text(json.dumps(sections, indent=2) + "\n", encoding="utf-8")
+        else:
+            print(sections[name])
+    if args.seed == SEED:
+        told(sections)
 
 
 def told(sections: Mapping[str, str]) -> None:
