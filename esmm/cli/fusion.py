@@ -47,9 +47,9 @@ def show(file: str | None, queries: tuple[str, ...], as_json: bool, recipe_path:
     if not file and not path.is_file():
         raise LearnError(f"there is no {path}: searches use the weights of {recipe.source}", "esmm tune writes one")
     model = FusionModel.load(path)
-    _tell_if_foreign(model, recipe, path)
+    own = _is_own(model, recipe, path)
     made = model.fusion(untuned_fusion(recipe, None))
-    vector_of = _vectors(made, recipe)
+    vector_of = _vectors(made, recipe if own else None)
     asked = [_asked(made, query, vector_of(query)) for query in queries]
     if as_json:
         click.echo(json.dumps(_as_json(model, made, asked), indent=2, ensure_ascii=False))
@@ -61,18 +61,21 @@ def show(file: str | None, queries: tuple[str, ...], as_json: bool, recipe_path:
         click.echo("there is no gate: every query gets the same weights")
 
 
-def _tell_if_foreign(model: "FusionModel", recipe: "Recipe", path: Path) -> None:
+def _is_own(model: "FusionModel", recipe: "Recipe", path: Path) -> bool:
+    """Say whether a fusion was tuned for a recipe, and tell the user if not."""
     try:
         model.check(recipe, str(path))
     except LearnError as error:
         say(f"{error.message}; searches will refuse it")
+        return False
+    return True
 
 
-def _vectors(fusion: "Fusion", recipe: "Recipe") -> "Callable[[str], tuple[float, ...] | None]":
-    """Return what makes the vector of a query; it makes none where the gate does not look at vectors."""
+def _vectors(fusion: "Fusion", recipe: "Recipe | None") -> "Callable[[str], tuple[float, ...] | None]":
+    """Return what makes the vector of a query; it makes none without a recipe, or if the gate looks at no vectors."""
     from esmm.query.encode import QuestionEncoder
 
-    if fusion.gate is None or fusion.gate.centres is None:
+    if recipe is None or fusion.gate is None or fusion.gate.centres is None:
         return lambda _: None
     return QuestionEncoder(recipe, None).vector_of
 

@@ -116,6 +116,7 @@ def encoded(batches: Iterable[Batch], job: "Job") -> Iterator[Batch]:
     """Yield batches with the vectors they missed."""
     for batch in batches:
         encode(batch, job.encoders, job.cache, job.report)
+        batch.missing.clear()  # decoded photos are large, and a batch may wait
         yield batch
 
 

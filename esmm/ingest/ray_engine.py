@@ -72,7 +72,7 @@ class RayEngine:
         rows = [{"key": key.hex(), "content": content} for key, content in contents.items()]
         blocks = ceil(len(rows) / _BLOCK)
         pool = ray.data.ActorPoolStrategy(min_size=1, max_size=min(blocks, self.workers or _width(self.device)))
-        needs = {"num_gpus": 1} if self.device == "cuda" else {"num_cpus": 1}
+        needs: dict[str, Any] = {"num_gpus": 1} if self.device == "cuda" else {"num_cpus": 1}
         made = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
             Worker,
             fn_constructor_args=(vector, self.device, info),
@@ -177,4 +177,5 @@ def _item(raw: str | bytes) -> Any:
 def _width(device: str) -> int:
     import ray
 
-    return max(1, int(ray.cluster_resources().get("GPU" if device == "cuda" else "CPU", 1)))
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call,unused-ignore]
+    return max(1, int(resources.get("GPU" if device == "cuda" else "CPU", 1)))

@@ -35,24 +35,22 @@ def behind(
 ) -> R:
     """Let a thread use the items of ``steps``, which this thread makes: ``depth`` wait for it; return its result.
 
-    An error on either side ends the other, and is raised here. ``halt`` is called when this thread fails, to cut short
-    what the other may still be waiting for.
+    An error on either side ends the other, and is raised here, when both have ended. ``halt`` is called then, to cut
+    short what the other may still be waiting for.
     """
     made: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
     with ThreadPoolExecutor(1, thread_name_prefix="esmm-stage") as pool:
         result = pool.submit(use, _taken(made))
-        end = _End(None)
         try:
             for step in steps:
                 if not _put(made, step, result.done):
                     break
+            _put(made, _End(None), result.done)
+            return result.result()
         except BaseException as error:
-            end = _End(error)
             halt()
+            _put(made, _End(error), result.done)
             raise
-        finally:
-            _put(made, end, result.done)
-    return result.result()
 
 
 def gathered(steps: Iterable[T], *, size: int, delay: float) -> Generator[list[T], None, None]:

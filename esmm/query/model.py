@@ -61,6 +61,8 @@ class GateModel(_Part):
         used = {fact for found in self.coefficients.values() for fact in found}
         if missing := sorted(used - (self.middles.keys() & self.scales.keys())):
             raise ValueError(f"no middle or scale of {', '.join(missing)}")
+        if self.centres is not None and len({len(centre) for centre in self.centres}) != 1:
+            raise ValueError("centres are not equally long, or there are none")
         return self
 
     def gate(self) -> Gate:

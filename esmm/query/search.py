@@ -106,7 +106,7 @@ class Searcher:
 
     def search(self, ask: Ask, *, keyword_only: bool = False) -> Answer:
         """Answer a question by one request, or by two if the recipe wants feedback."""
-        fusion = self.fusion_at(ask)
+        fusion = self._fusion(ask, keyword_only=keyword_only)
         answer = self.send(self._request(ask, fusion, keyword_only=keyword_only), fusion)
         if keyword_only or not ask.text:
             return answer
@@ -144,7 +144,11 @@ class Searcher:
 
     def request(self, ask: Ask, *, keyword_only: bool = False) -> Json:
         """Return the body of the request for a question."""
-        return self._request(ask, self.fusion_at(ask), keyword_only=keyword_only)
+        return self._request(ask, self._fusion(ask, keyword_only=keyword_only), keyword_only=keyword_only)
+
+    def _fusion(self, ask: Ask, *, keyword_only: bool) -> Fusion:
+        """Return the fusion for a question; words alone are looked for without a model."""
+        return self.fusion.at(ask.text) if keyword_only else self.fusion_at(ask)
 
     def _request(self, ask: Ask, fusion: Fusion, *, keyword_only: bool) -> Json:
         if keyword_only and not ask.text:

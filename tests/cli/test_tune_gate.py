@@ -100,11 +100,16 @@ def test_a_gate_that_looks_at_centres_serves_what_was_measured(esmm: Esmm, folde
     assert done.code == 0
     model = FusionModel.load(folder / "fusion.json")
     assert model.gate is not None
+    toml = (folder / "esmm.toml").read_text("utf-8")
     assert np.shape(model.gate.centres) == (3, 384)
     assert {"near_1", "near_2", "near_3"} <= set(model.gate.coefficients["text"])
     for words in ("blue couch", "AB17 couch"):
         _, weights = first(esmm, words)
         assert weights_shown(esmm, words)["text"] == pytest.approx(weights["text"])
+    words = toml.replace('model = "all-MiniLM-L6-v2"', 'model = "no-such-model"')
+    (folder / "esmm.toml").write_text(words, encoding="utf-8")
+    assert "near_1" not in esmm("fusion", "show", "--query", "blue couch").out, "it was tuned for another recipe"
+    (folder / "esmm.toml").write_text(toml, encoding="utf-8")
     assert "near_1" in esmm("fusion", "show", "--query", "blue couch").out
     assert esmm("evaluate", "judged.tsv", "--device", "cpu", "--json", "new.json").code == 0
 

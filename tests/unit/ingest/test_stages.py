@@ -1,5 +1,7 @@
 """A stage in a thread of its own."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -158,4 +160,23 @@ def test_an_error_of_the_maker_ends_the_user_and_what_it_waits_for(error: type[B
         behind(steps(), use, halt=halted.set)
     assert got == [0]
     assert cut.is_set()
+    assert not stage_threads()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_an_interrupt_after_the_last_item_was_made_ends_the_user_first(count: int) -> None:
+    """While the end waits for room in the queue, or for what the user does with the last items."""
+    halted, ended = threading.Event(), threading.Event()
+
+    def use(items: Iterator[int]) -> None:
+        next(items)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert halted.wait(5)
+        time.sleep(0.1)
+        ended.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        behind(range(count), use, halt=halted.set)
+    assert ended.is_set()
     assert not stage_threads()

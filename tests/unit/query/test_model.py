@@ -193,5 +193,11 @@ def test_numbers_that_are_none_are_told(tmp_path: Path) -> None:
     assert "clauses.text.boost" in told.value.message
 
 
+@pytest.mark.parametrize("centres", [[], [[1.0, 0.0], [1.0]]])
+def test_centres_that_cannot_be_compared_with_are_told(centres: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="centres are not equally long, or there are none"):
+        GateModel(coefficients={}, middles={}, scales={}, centres=centres)
+
+
 def test_an_untuned_fusion_has_no_gate() -> None:
     assert untuned_fusion(tiny_recipe(), None) == Fusion(tiny_recipe().fusion.model_dump(exclude={"saturation"}))
