@@ -75,7 +75,7 @@ def _vectors(fusion: "Fusion", recipe: "Recipe | None") -> "Callable[[str], tupl
     """Return what makes the vector of a query; it makes none without a recipe, or if the gate looks at no vectors."""
     from esmm.query.encode import QuestionEncoder
 
-    if recipe is None or fusion.gate is None or fusion.gate.centres is None:
+    if recipe is None or not fusion.sees_vectors:
         return lambda _: None
     return QuestionEncoder(recipe, None).vector_of
 

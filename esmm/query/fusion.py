@@ -53,6 +53,11 @@ class Fusion:
         """Return the fusion for one query: the weights as its gate moves them; ``vector`` is that of its words."""
         return self.given(self.gate.facts(text, photo=photo, vector=vector)) if self.gate else self
 
+    @property
+    def sees_vectors(self) -> bool:
+        """Whether the gate looks at the vector of a query's words; else no model is needed to know the weights."""
+        return self.gate is not None and self.gate.centres is not None
+
     def given(self, facts: Mapping[str, float]) -> "Fusion":
         """Return the fusion for a query of which these facts (``esmm.query.gate.FACTS``) are known."""
         if self.gate is None:

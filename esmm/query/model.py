@@ -67,10 +67,12 @@ class GateModel(_Part):
 
     def gate(self) -> Gate:
         """Return the gate itself."""
-        import numpy as np
+        rarity, centres = Rarity(self.shares, self.least), None
+        if self.centres is not None:
+            import numpy as np
 
-        centres = None if self.centres is None else np.array(self.centres)
-        return Gate(self.coefficients, self.middles, self.scales, self.bound, Rarity(self.shares, self.least), centres)
+            centres = np.array(self.centres)
+        return Gate(self.coefficients, self.middles, self.scales, self.bound, rarity, centres)
 
 
 class FusionModel(_Part):

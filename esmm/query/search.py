@@ -116,8 +116,8 @@ class Searcher:
     def fusion_at(self, ask: Ask, fusion: Fusion | None = None) -> Fusion:
         """Return a fusion (that of this searcher) for one question: the weights as its gate moves them."""
         fusion = fusion or self.fusion
-        looks = fusion.gate is not None and fusion.gate.centres is not None  # else no model is needed
-        return fusion.at(ask.text, photo=ask.photo is not None, vector=self.vector_of(ask.text) if looks else None)
+        vector = self.vector_of(ask.text) if fusion.sees_vectors else None
+        return fusion.at(ask.text, photo=ask.photo is not None, vector=vector)
 
     def vector_of(self, text: str | None) -> tuple[float, ...] | None:
         """Return the vector of a question's words as the gate sees it; None without words or a text vector."""
