@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.common import DATA, FASHION, GROCERY, HERE
 from esmm.align.card import CARD
+from esmm.align.pairs import Catalogue
 from esmm.align.run import METRICS, Job, Watch, align
 from esmm.align.settings import Settings
 from esmm.cli.align import line_of
@@ -50,10 +51,10 @@ def source(data: Path, recipe: Recipe) -> Source:
 def jobs() -> dict[str, Job]:
     """Return what can be trained, by name."""
     sample = load(SAMPLE / "esmm.toml")
-    catalogues = [(source(data.catalogue, data.recipe), data.recipe) for data in (FASHION, GROCERY)]
-    catalogues.append((source(SAMPLE / "products.jsonl", sample), sample))
+    catalogues = [Catalogue(source(data.catalogue, data.recipe), data.recipe) for data in (FASHION, GROCERY)]
+    catalogues.append(Catalogue(source(SAMPLE / "products.jsonl", sample), sample))
     shipped = Job(catalogues, TOWERS / SHIPPED_TOWER.name, SETTINGS, weights=START)
-    half = [(source(TOWERS / "half.jsonl", FASHION.recipe), FASHION.recipe), *catalogues[1:]]
+    half = [Catalogue(source(TOWERS / "half.jsonl", FASHION.recipe), FASHION.recipe), *catalogues[1:]]
     still = replace(SETTINGS, train="projection", epochs=1)
     return {
         SHIPPED_TOWER.name: shipped,

@@ -17,11 +17,25 @@ _COMMON = 1 / 500
 _LONGEST = 16  # words; what follows in a description is seldom about the looks
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
+# What shops call colours, in English.
+_COLOURS = frozenset(
+    _WORD.findall(
+        "aqua beige black blue bronze brown burgundy charcoal coffee copper coral cream gold golden gray green grey "
+        "indigo khaki lavender lime magenta maroon mauve metallic multi mustard navy nude off olive orange peach pink "
+        "purple red rose rust silver steel tan teal turquoise violet white yellow"
+    )
+)
 
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text in lower case, without the possessive s."""
     return _WORD.findall(re.sub(r"['’]s\b", "", text.lower()))
+
+
+def colour_of(caption: str) -> str:
+    """Return the words of a caption that name a colour, as they follow each other; "" if it names none."""
+    words = [word for word in words_of(caption) if word in _COLOURS]
+    return " ".join(words) if words != ["off"] else ""
 
 
 def caption_fields(recipe: "Recipe") -> list[str]:
@@ -50,15 +64,33 @@ class Captioner:
         self._common = {word for word, count in counts.items() if count >= least}
 
     def captions(self, parts: Sequence[str]) -> tuple[str, ...]:
-        """Return the captions of one product: what can be seen of its title, that with each other part, and those."""
+        """Return the captions of one product: what can be seen of its title, that with each other part, and those.
+
+        Then some as short as what people type: the colour and the thing (the last words of the title), each with the
+        other parts.
+        """
         title, *others = parts
         visible = " ".join(piece for piece in title.split() if self._visible(piece))
-        made = [visible, *(f"{visible} {other}".strip() for other in others), " ".join(reversed(others))]
-        return tuple(dict.fromkeys(caption for caption in made if caption)) or (title,)
+        made = [visible, *(f"{visible} {other}" for other in others), " ".join(reversed(others))]
+        made += _asked(visible, others) if visible else []
+        return tuple(dict.fromkeys(caption.strip() for caption in made if caption.strip())) or (title,)
 
     def _visible(self, piece: str) -> bool:
         words = words_of(piece)
-        return not words or all(word in self._common for word in words)
+        return not words or all(word in self._common or word in _COLOURS for word in words)
+
+
+def _asked(visible: str, others: Sequence[str]) -> list[str]:
+    """Return the colour with the last word or two, and with the last word beside each of the other parts."""
+    said = {word for other in others for word in words_of(other)}
+    pieces = [piece for piece in visible.split() if not colour_of(piece)]
+    if not pieces:
+        return []
+    colour, thing = colour_of(visible), pieces[-1]
+    before = [piece for piece in pieces[:-1] if not said.issuperset(words_of(piece))][-1:]
+    beside = [other for other in others if words_of(other) != words_of(thing)]
+    asked = [[colour, thing], [colour, *before, thing], *([other, colour, thing] for other in beside)]
+    return [" ".join(word for word in words if word) for words in asked]
 
 
 class Vocabulary:

@@ -1,7 +1,7 @@
 """What a training draws from: pairs, the vectors of their captions, and batches with hard negatives."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,19 +37,45 @@ class Corpus:
 
     def __init__(self, pairs: "Pairs", encoder: "Encoder", settings: "Settings") -> None:
         self.photos, self.text = pairs.photos, encoder.info
-        self.texts = sorted({caption for captions in pairs.captions for caption in captions})
-        number = {caption: place for place, caption in enumerate(self.texts)}
-        self._captions = [[number[caption] for caption in captions] for captions in pairs.captions]
-        self.vectors = torch.from_numpy(encoder.encode(self.texts))
-        self.vocabulary = Vocabulary(self.texts)
+        self._encoder, self._own = encoder, pairs.captions
+        self.texts: list[str] = []
+        self.vectors = torch.zeros(0, encoder.info.dims)
         self._catalogue = np.asarray(pairs.catalogue)
         self.training, self.validation = _split(len(pairs.captions), settings)
+        self.colours: dict[int, str] = {}
+        self.complete({})
         self._hard = self._neighbours(settings) if settings.hard else {}
+
+    def complete(self, colours: "Mapping[int, str]") -> None:
+        """Draw the captions of these pairs with a colour put before them; those shown in validation stay."""
+        self.colours = dict(colours)
+        drawn = [
+            tuple(f"{self.colours[pair]} {caption}" for caption in captions) if pair in self.colours else captions
+            for pair, captions in enumerate(self._own)
+        ]
+        self._encode({caption for captions in (*self._own, *drawn) for caption in captions})
+        number = {caption: place for place, caption in enumerate(self.texts)}
+        self._first = [number[captions[0]] for captions in self._own]
+        self._captions = [[number[caption] for caption in captions] for captions in drawn]
+        self.vocabulary = Vocabulary(self.texts)
+
+    def _encode(self, texts: "Set[str]") -> None:
+        """Hold these texts and their vectors; what has a vector is not encoded again."""
+        known = dict(zip(self.texts, self.vectors, strict=True))
+        new = sorted(texts - known.keys())
+        known |= zip(new, torch.from_numpy(self._encoder.encode(new)), strict=True)
+        self.texts = sorted(texts)
+        self.vectors = torch.stack([known[text] for text in self.texts])
 
     @property
     def count(self) -> int:
         """How many pairs there are."""
-        return len(self._captions)
+        return len(self._own)
+
+    @property
+    def catalogues(self) -> "list[np.ndarray]":
+        """The numbers of the pairs of each catalogue."""
+        return self._by_catalogue(np.arange(self.count))
 
     def steps(self, batch: int) -> int:
         """Return how many batches make an epoch."""
@@ -70,7 +96,7 @@ class Corpus:
 
     def drawn(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Return the numbers of so many pairs, also of validation, some twice; small catalogues count more."""
-        catalogues = self._by_catalogue(np.arange(self.count))
+        catalogues = self.catalogues
         counts = rng.multinomial(count, _shares(catalogues))
         found = [rng.choice(numbers, size=n) for numbers, n in zip(catalogues, counts, strict=True)]
         return rng.permutation(np.concatenate(found))
@@ -85,41 +111,33 @@ class Corpus:
 
     def shown(self, pair: int) -> str:
         """Return the caption that stands for a pair in validation: its first, what can be seen of its title."""
-        return self.texts[self._captions[pair][0]]
+        return self._own[pair][0]
 
     def first_vectors(self, pairs: "Sequence[int] | np.ndarray") -> "np.ndarray":
         """Return the vectors of these captions."""
-        return self.vectors[[self._captions[pair][0] for pair in pairs]].numpy()
+        return self.vectors[[self._first[pair] for pair in pairs]].numpy()
 
     def _by_catalogue(self, pairs: np.ndarray) -> list[np.ndarray]:
         where = self._catalogue[pairs]
         return [pairs[where == number] for number in np.unique(where)]
 
     def _batch(self, drawn: list[int], size: int, rng: np.random.Generator) -> Batch:
-        captions = self.redrawn(drawn, rng).tolist()
-        for number in rng.permutation(len(drawn)):
+        for pair in rng.permutation(drawn):
             if len(drawn) >= size:
                 break
-            for pair, caption in self._hard.get(captions[number], [])[: size - len(drawn)][:1]:
-                drawn.append(pair)
-                captions.append(caption)
-        return Batch(np.asarray(drawn), np.asarray(captions))
+            drawn += self._hard.get(self.shown(pair), [])[: size - len(drawn)][:1]
+        return Batch(np.asarray(drawn), self.redrawn(drawn, rng))
 
-    def _neighbours(self, settings: "Settings") -> dict[int, list[tuple[int, int]]]:
+    def _neighbours(self, settings: "Settings") -> dict[str, list[int]]:
         """Return, for some captions, training pairs whose captions BM25 confuses with them."""
         holders = defaultdict(list)
-        for pair in self.training:
-            holders[self._captions[pair][0]].append(int(pair))
+        for pair in map(int, self.training):
+            holders[self.shown(pair)].append(pair)
         firsts = sorted(holders)
-        near = bm25_neighbours(
-            [self.texts[caption] for caption in firsts],
-            count=_NEIGHBOURS,
-            sample=_NEIGHBOUR_SAMPLE,
-            seed=settings.seed,
-        )
+        near = bm25_neighbours(firsts, count=_NEIGHBOURS, sample=_NEIGHBOUR_SAMPLE, seed=settings.seed)
         rng = np.random.default_rng(settings.seed)
         return {
-            firsts[number]: [(int(rng.choice(holders[firsts[other]])), firsts[other]) for other in others]
+            firsts[number]: [int(rng.choice(holders[firsts[other]])) for other in others]
             for number, others in near.items()
         }
 

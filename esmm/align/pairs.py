@@ -1,9 +1,9 @@
 """From catalogues to pairs: photos fitted into squares on disk, and the captions that belong to each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +27,18 @@ LEAST = 16  # fewer pairs can neither be told apart nor be split into training a
 _AHEAD = 64
 
 
+@dataclass(frozen=True)
+class Catalogue:
+    """Where pairs come from; ``customers`` are photos that customers took, by the id of the product they show."""
+
+    source: "Source"
+    recipe: "Recipe"
+    customers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
 @dataclass
 class Pairs:
-    """Photos and their captions.
+    """Photos and their captions; ``customers`` of the photos were taken by customers.
 
     ``photos`` are uint8, shape (pairs, side, side, 4): red, green, blue and the opacity that cuts the product out of a
     plain ground. ``captions`` and ``catalogue`` (the number of the catalogue it is from) have one entry a pair.
@@ -38,6 +47,16 @@ class Pairs:
     photos: "NDArray[np.uint8]"
     captions: list[tuple[str, ...]]
     catalogue: list[int]
+    customers: int = 0
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A photo to read, and the parts of its captions."""
+
+    parts: list[str]
+    photo: str
+    by_customer: bool
 
 
 @dataclass
@@ -45,14 +64,13 @@ class _Found:
     """What one catalogue gives: the parts of the captions, pair by pair, and what was wrong with the rest."""
 
     parts: list[list[str]]
+    customers: int = 0
     broken: int = 0
     lacking: int = 0
     first_fault: str = ""
 
 
-def read_pairs(
-    catalogues: "Sequence[tuple[Source, Recipe]]", file: Path, *, side: int, limit: int | None = None
-) -> Pairs:
+def read_pairs(catalogues: Sequence[Catalogue], file: Path, *, side: int, limit: int | None = None) -> Pairs:
     """Read the pairs of some catalogues; the pixels go into ``file``, so that memory holds only captions.
 
     ``limit`` takes no more than so many pairs of each catalogue. A product with several photos makes several pairs.
@@ -62,15 +80,16 @@ def read_pairs(
 
     found = []
     with file.open("wb") as pixels:
-        for source, recipe in catalogues:
-            _check_recipe(recipe)
-            found.append(_one_catalogue(source, recipe, pixels, side=side, limit=limit))
-            _check_enough(source, found[-1])
+        for catalogue in catalogues:
+            _check_recipe(catalogue.recipe)
+            found.append(_one_catalogue(catalogue, pixels, side=side, limit=limit))
+            _check_enough(catalogue.source, found[-1])
     total = sum(len(one.parts) for one in found)
     return Pairs(
         np.memmap(file, dtype=np.uint8, mode="r", shape=(total, side, side, 4)),
         [captions for one in found for captions in _captions(one.parts)],
         [number for number, one in enumerate(found) for _ in one.parts],
+        sum(one.customers for one in found),
     )
 
 
@@ -79,8 +98,8 @@ def _captions(products: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     return [captioner.captions(parts) for parts in products]
 
 
-def _one_catalogue(source: "Source", recipe: "Recipe", file: Any, *, side: int, limit: int | None) -> _Found:
-    found, names = _Found([]), caption_fields(recipe)
+def _one_catalogue(catalogue: Catalogue, file: Any, *, side: int, limit: int | None) -> _Found:
+    found, source = _Found([]), catalogue.source
     places = [source.folder, *source.photos]
     with (
         Photos(places, allow_private=source.allow_private) as photos,
@@ -98,38 +117,40 @@ def _one_catalogue(source: "Source", recipe: "Recipe", file: Any, *, side: int, 
                 return error
             return square, ground_of(square)
 
-        wanted = _wanted(source, recipe, names, found)
-        while chunk := list(islice(wanted, _AHEAD)):
-            fetched = photos.find_all((reference for _, reference in chunk), lambda _: False)
-            squares = pool.map(pixels, [fetched[reference] for _, reference in chunk])
-            for pair, made in zip(chunk, squares, strict=True):
-                _keep(pair, made, file, found)
+        every = _wanted(catalogue, found)
+        while chunk := list(islice(every, _AHEAD)):
+            fetched = photos.find_all((wanted.photo for wanted in chunk), lambda _: False)
+            squares = pool.map(pixels, [fetched[wanted.photo] for wanted in chunk])
+            for wanted, made in zip(chunk, squares, strict=True):
+                _keep(wanted, made, file, found)
                 if limit and len(found.parts) >= limit:
                     return found
     return found
 
 
-def _wanted(source: "Source", recipe: "Recipe", names: list[str], found: _Found) -> Iterator[tuple[list[str], str]]:
-    """Yield the caption parts and the reference of each photo; count the products that lack one or the other."""
+def _wanted(catalogue: Catalogue, found: _Found) -> Iterator[_Wanted]:
+    """Yield what to read of each product; count the products that lack a photo or a text."""
+    source, recipe = catalogue.source, catalogue.recipe
+    names = caption_fields(recipe)
     for record in fitting(read(source.catalogue, stdin=source.stdin), recipe):
-        parts = parts_of(record, names)
-        if not parts or not record.photos:
+        parts, taken = parts_of(record, names), catalogue.customers.get(record.id, ())
+        if not parts or not (record.photos or taken):
             found.lacking += 1
             continue
-        for photo in record.photos:
-            yield parts, photo
+        yield from (_Wanted(parts, photo, by_customer=False) for photo in record.photos)
+        yield from (_Wanted(parts, photo, by_customer=True) for photo in taken)
 
 
-def _keep(pair: tuple[list[str], str], made: Any, file: Any, found: _Found) -> None:
+def _keep(wanted: _Wanted, made: Any, file: Any, found: _Found) -> None:
     import numpy as np
 
-    parts, photo = pair
     if isinstance(made, PhotoError):
         found.broken += 1
-        found.first_fault = found.first_fault or f"{shown(photo)}: {made.message.rstrip('.')}"
+        found.first_fault = found.first_fault or f"{shown(wanted.photo)}: {made.message.rstrip('.')}"
         return
     file.write(np.dstack(made).tobytes())
-    found.parts.append(parts)
+    found.parts.append(wanted.parts)
+    found.customers += wanted.by_customer
 
 
 def _check_recipe(recipe: "Recipe") -> None:

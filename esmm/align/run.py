@@ -13,7 +13,7 @@ import numpy as np
 
 from esmm.align.card import write_card
 from esmm.align.corpus import Corpus
-from esmm.align.pairs import read_pairs
+from esmm.align.pairs import Catalogue, read_pairs
 from esmm.align.report import Example, Shown, write_curves, write_page
 from esmm.align.settings import Settings
 from esmm.align.train import CHECKPOINT, Training
@@ -27,8 +27,6 @@ from esmm.paths import whole
 if TYPE_CHECKING:
     from esmm.align.measures import Epoch
     from esmm.encoders import EncoderInfo
-    from esmm.ingest.job import Source
-    from esmm.recipe import Recipe
 
 METRICS, CURVES, PAGE = "metrics.json", "curves.png", "examples.html"
 _PIXELS = "photos.u8"
@@ -44,7 +42,7 @@ class Job:
     tower to go on from: a folder, or ``esmm-tower``. The text encoder and the captions follow the first recipe.
     """
 
-    catalogues: "Sequence[tuple[Source, Recipe]]"
+    catalogues: Sequence[Catalogue]
     folder: Path
     settings: Settings
     backbone: str = "mobilenet_v2"
@@ -110,11 +108,12 @@ def prepared(job: Job, state: dict[str, Any] | None, watch: Watch) -> Training:
 
     watch.on_stage("reading photos and captions")
     pairs = read_pairs(job.catalogues, job.folder / _PIXELS, side=job.settings.side, limit=job.limit)
-    recipe = job.catalogues[0][1]
+    recipe = job.catalogues[0].recipe
     if recipe.text is None:
         raise AlignError(f"{recipe.source} has no [text], so there is no space to train into", "esmm init writes one")
     encoder = load_encoder(recipe.text, device=job.device)
-    watch.on_stage(f"encoding the captions of {len(pairs.captions):,} pairs")
+    taken = f", {pairs.customers:,} of them with photos by customers" if pairs.customers else ""
+    watch.on_stage(f"encoding the captions of {len(pairs.captions):,} pairs{taken}")
     corpus = Corpus(pairs, encoder, job.settings)
     torch.manual_seed(job.settings.seed)  # a new projection is drawn
     training = Training(_tower(job, encoder.info), corpus, job.settings, device=job.device)
@@ -128,6 +127,7 @@ def _trained(training: Training, folder: Path, watch: Watch) -> None:
     before = _before(training, folder)
     if not training.history:
         training.look()
+        watch.on_stage(f"photos tell {training.told}")
         save_tower(training.tower, folder)  # an epoch may be worse, or end in no number
         watch.on_epoch(training.history[-1])
     while not training.finished:
@@ -207,8 +207,9 @@ def _checkpoint(job: Job) -> dict[str, Any] | None:
 def _origin(job: Job) -> dict[str, Any]:
     """Return what a training is made from, beside its settings."""
     return {
-        "catalogues": [source.catalogue for source, _ in job.catalogues],
-        "text.model": [recipe.text.model for _, recipe in job.catalogues[:1] if recipe.text],
+        "catalogues": [catalogue.source.catalogue for catalogue in job.catalogues],
+        "customers": [sum(map(len, catalogue.customers.values())) for catalogue in job.catalogues],
+        "text.model": [catalogue.recipe.text.model for catalogue in job.catalogues[:1] if catalogue.recipe.text],
         "backbone": job.backbone,
         "weights": str(job.weights) if job.weights else None,
         "limit": job.limit,

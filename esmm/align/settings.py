@@ -17,8 +17,9 @@ class Settings:
     ``warmup`` is the share of all steps in which the rate rises. ``hard`` is the share of a batch drawn among the BM25
     neighbours of the rest of it. ``scenes`` weighs the loss between a photo and the same product in a made-up scene (0
     leaves it out), ``keep`` the one that keeps photos near each other in the probe which the backbone had near.
-    ``patience`` is how many epochs without gain end the training, and ``refit`` how many passes over all pairs the
-    projection of the best of them gets in the end.
+    ``colours`` is how sure a photo must make of a colour that its captions lack, a probability, to put it before them
+    (1 leaves captions as they are). ``patience`` is how many epochs without gain end the training, and ``refit`` how
+    many passes over all pairs the projection of the best of them gets in the end.
     """
 
     train: Part = "all"
@@ -35,6 +36,7 @@ class Settings:
     hard: float = 0.25
     scenes: float = 0.25
     keep: float = 1.0
+    colours: float = 0.5
     validation: float = 0.05
     patience: int = 4
     refit: int = 40

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from esmm.align.augment import as_floats, catalogue_view, scene_view
+from esmm.align.colours import Told, told_by_photos
 from esmm.align.corpus import Batch, Corpus
 from esmm.align.losses import LOSSES, Comparison, kept_neighbours, same_product
 from esmm.align.measures import Epoch, best_of, both_ways
 from esmm.align.settings import Settings
-from esmm.align.stored import Stored, joined
-from esmm.encoders.backbone import standardised
+from esmm.align.stored import joined
+from esmm.align.viewer import Viewer
 from esmm.encoders.tower import Tower
 from esmm.errors import AlignError
 from esmm.paths import whole
@@ -25,9 +26,6 @@ from esmm.paths import whole
 CHECKPOINT = "checkpoint.pt"
 _CLIP = 5.0  # a gradient longer than this is cut to it
 _COLDEST = 100.0  # the highest inverse temperature, as in CLIP
-_SCENE_SHARE = 4  # one photo in so many is also seen in a scene
-_EVALUATED = 128
-_STANDARD = 2000  # photos that the scale of the features is taken from
 # The probe sees so many views of each photo, in batches so many times as large, at this rate.
 _PROBE_VIEWS, _PROBE_BATCHES, _PROBE_RATE = 3, 4, 4e-3
 # The refit draws so many pairs at a time, some also in scenes, at this rate, drops so many of the features, and goes so
@@ -43,9 +41,12 @@ class Training:
     def __init__(self, tower: Tower, corpus: Corpus, settings: Settings, *, device: str = "cpu") -> None:
         self.tower, self.corpus, self.settings = tower.to(device), corpus, settings
         self.history: list[Epoch] = []
+        self.told = Told()
         self.refitted = False
         self._device = torch.device(device)
         self._vectors = corpus.vectors.to(device)
+        self._viewer = Viewer(tower, corpus, scenes=settings.scenes > 0, device=self._device)
+        self.vectors_of = self._viewer.vectors_of
         self._log_scale = nn.Parameter(torch.tensor(math.log(20.0), device=device))
         _freeze(tower, settings)
         backbone = [p for p in tower.backbone.parameters() if p.requires_grad]
@@ -73,10 +74,15 @@ class Training:
         return last >= self.settings.epochs + self._probed or last - self.best.number >= self.settings.patience
 
     def look(self) -> None:
-        """Measure the tower before training, as epoch 0; a new projection is first set to the scale of its features."""
+        """Measure the tower before training, as epoch 0.
+
+        A new projection is first set to the scale of its features; then photos tell the colours that captions lack.
+        """
         began = time.monotonic()
         if not self.tower.is_standardised:
-            self._standardise()
+            self._viewer.standardise(self.corpus.training, self.settings.seed)
+        if self.settings.colours < 1:
+            self._complete(self._told())
         self.history.append(self._measured(0, None, began))
 
     def next(self, on_step: OnStep = lambda _done, _all: None) -> Epoch:
@@ -93,7 +99,8 @@ class Training:
         torch.manual_seed(self.settings.seed)
         rng = np.random.default_rng([self.settings.seed, 0])
         self.tower.train()
-        stored = [self._stored(batch) for _ in range(_PROBE_VIEWS) for batch in self.corpus.batches(self.settings, rng)]
+        batches = (batch for _ in range(_PROBE_VIEWS) for batch in self.corpus.batches(self.settings, rng))
+        stored = [self._viewer.stored(batch) for batch in batches]
 
         def loss() -> torch.Tensor:
             drawn = [stored[number] for number in rng.integers(len(stored), size=_PROBE_BATCHES)]
@@ -132,10 +139,10 @@ class Training:
         """
         torch.manual_seed(self.settings.seed)
         rng = np.random.default_rng([self.settings.seed, 1 << 20])
+        stored = self._viewer.stored_all(rng)
         self.tower.train()
-        stored = self._stored_all(rng)
         before = [parameter.detach().clone() for parameter in self._head]
-        in_scene = min(len(stored.scenes), _REFIT_BATCH // _SCENE_SHARE)
+        in_scene = min(len(stored.scenes), self._viewer.in_scenes(_REFIT_BATCH))
 
         def loss() -> torch.Tensor:
             picked = rng.permutation(len(stored.scenes))[:in_scene]
@@ -165,16 +172,6 @@ class Training:
             on_step(done + 1, steps)
         return losses
 
-    def vectors_of(self, pairs: np.ndarray) -> np.ndarray:
-        """Return a unit row for the photo of each pair, as it is in the catalogue."""
-        self.tower.eval()
-        rows = []
-        with torch.inference_mode():
-            for start in range(0, len(pairs), _EVALUATED):
-                photos = self._photos(pairs[start : start + _EVALUATED])[:, :3]
-                rows.append(self.tower(standardised(photos)).cpu().numpy())
-        return np.concatenate(rows)
-
     def save(self, path: Path) -> None:
         """Write all that a resumed training needs, whole or not at all."""
         state = {
@@ -183,6 +180,7 @@ class Training:
             "tower": self.tower.state_dict(),
             "scale": self._log_scale.detach(),
             "optimiser": self._optimiser.state_dict(),
+            "told": asdict(self.told),
             "refitted": self.refitted,
         }
         with whole(path) as beside:
@@ -194,49 +192,37 @@ class Training:
         self._log_scale.data.copy_(state["scale"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.history = [Epoch.from_json(epoch) for epoch in state["history"]]
-        self.refitted = state.get("refitted", False)
+        self._complete(Told(**state["told"]))
+        self.refitted = state["refitted"]
+
+    def _told(self) -> Told:
+        """Let the photos of each catalogue tell the colours that its captions lack."""
+        torch.manual_seed(self.settings.seed)
+        found = [self._told_in(pairs) for pairs in self.corpus.catalogues]
+        checked = sum(told.checked for told in found)
+        right = sum(told.precision * told.checked for told in found)
+        return Told({k: v for told in found for k, v in told.colours.items()}, checked, right / max(1, checked))
+
+    def _told_in(self, pairs: np.ndarray) -> Told:
+        with torch.inference_mode():
+            features = self.tower.norm(self._viewer.plain(pairs).float().to(self._device)).cpu()
+        captions = [self.corpus.shown(pair) for pair in pairs]
+        told = told_by_photos(features.clone(), captions, sure=self.settings.colours, seed=self.settings.seed)
+        return replace(told, colours={int(pairs[place]): colour for place, colour in told.colours.items()})
+
+    def _complete(self, told: Told) -> None:
+        self.told = told
+        self.corpus.complete(told.colours)
+        self._vectors = self.corpus.vectors.to(self._device)
 
     def _step(self, batch: Batch, number: int, rng: np.random.Generator) -> float:
         for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
             group["lr"] = rate * _schedule(number / self._total, self.settings.warmup)
-        photos, scenes = self._views(batch)
+        photos, scenes = self._viewer.views(batch)
         with torch.set_grad_enabled(self.settings.train != "projection"):
-            features = self._features(torch.cat([photos, scenes]))
+            features = self._viewer.features(torch.cat([photos, scenes]))
         seen = self.tower.project(features)
         return _stepped(self._optimiser, self._loss(seen[: len(photos)], seen[len(photos) :], batch.captions, rng))
-
-    def _standardise(self) -> None:
-        rng = np.random.default_rng(self.settings.seed)
-        chosen = np.sort(rng.permutation(self.corpus.training)[:_STANDARD])
-        self.tower.eval()
-        with torch.inference_mode():
-            features = [
-                self.tower.features(standardised(self._photos(chosen[start : start + _EVALUATED])[:, :3])).float()
-                for start in range(0, len(chosen), _EVALUATED)
-            ]
-        self.tower.standardise(torch.cat(features))
-
-    def _stored(self, batch: Batch) -> Stored:
-        with torch.inference_mode():
-            return Stored(batch.pairs, *(self._kept(view) for view in self._views(batch)))
-
-    def _stored_all(self, rng: np.random.Generator) -> Stored:
-        """Return the features of every photo as it is, and of half as many in scenes; ``pairs`` are those in scenes."""
-        everything = np.arange(self.corpus.count)
-        shown = self.corpus.drawn(len(everything) // 2, rng) if self.settings.scenes else everything[:0]
-        with torch.inference_mode():
-            photos = [self._kept(self._photos(part)[:, :3]) for part in _parts(everything)]
-            scenes = [self._kept(scene_view(self._photos(part))) for part in _parts(shown)]
-            return Stored(shown, torch.cat(photos), torch.cat(scenes or [photos[0][:0]]))
-
-    def _kept(self, view: torch.Tensor) -> torch.Tensor:
-        return self._features(view).half().cpu()
-
-    def _views(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return each photo of a batch as a catalogue shows it, and the first of them in made-up scenes."""
-        photos = self._photos(batch.pairs)
-        in_scene = max(2, len(photos) // _SCENE_SHARE) if self.settings.scenes else 0
-        return catalogue_view(photos), scene_view(photos[:in_scene]) if in_scene else photos[:0, :3]
 
     def _loss(
         self, photos: torch.Tensor, scenes: torch.Tensor, captions: np.ndarray, rng: np.random.Generator
@@ -255,24 +241,12 @@ class Training:
         texts = self._vectors[torch.from_numpy(columns)]
         return LOSSES[self.settings.loss](Comparison(photos, texts, unknown, scale))
 
-    def _features(self, views: torch.Tensor) -> torch.Tensor:
-        half = self._device.type == "cuda" and torch.cuda.is_bf16_supported()
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=half):
-            return self.tower.features(standardised(views))
-
-    def _photos(self, pairs: np.ndarray) -> torch.Tensor:
-        return as_floats(torch.from_numpy(self.corpus.photos[pairs]).to(self._device))
-
     def _measured(self, number: int, loss: float | None, began: float) -> Epoch:
         chosen = self.corpus.validation
         captions = [self.corpus.shown(pair) for pair in chosen]
         to_photo, to_text = both_ways(self.vectors_of(chosen), self.corpus.first_vectors(chosen), captions)
         rate = self._optimiser.param_groups[0]["lr"]
         return Epoch(number, loss, rate, time.monotonic() - began, to_photo, to_text)
-
-
-def _parts(pairs: np.ndarray) -> list[np.ndarray]:
-    return np.array_split(pairs, math.ceil(len(pairs) / _EVALUATED)) if len(pairs) else []
 
 
 def _stepped(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> float:

@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from esmm.align.measures import Epoch
+    from esmm.align.pairs import Catalogue
     from esmm.align.run import Job, Watch
-    from esmm.ingest.job import Source
-    from esmm.recipe import Recipe
 
 _HELP = {
     "train": "What learns: the projection, the backbone's second half too, or all of it.",
@@ -31,6 +30,7 @@ _HELP = {
     "warmup": "Share of the steps in which the rate rises.",
     "hard": "Share of a batch that BM25 finds near to the rest of it.",
     "keep": "Weight of keeping photos near each other, in the probe, that the backbone had near.",
+    "colours": "How sure a photo must make of a colour, to put it before captions that name none; 1: never.",
     "scenes": "Weight of finding a product in a made-up scene; 0 leaves scenes out.",
     "validation": "Share of the pairs kept for validation.",
     "patience": "Epochs without gain that end the training.",
@@ -64,6 +64,10 @@ def _settings_options(command: "Callable[..., Any]") -> "Callable[..., Any]":
 )
 @click.option(
     "-o", "--out", "folder", required=True, help="Folder for the result; an unfinished training there goes on."
+)
+@click.option(
+    "--judged",
+    help="Judged photos by customers (photo, product_id, gain): further photos of the products they show.",
 )
 @click.option("--photos", multiple=True, help="A folder or zip file of photos; may be given several times.")
 @click.option("--allow-private", is_flag=True, help="Fetch photos from private network addresses too.")
@@ -121,20 +125,32 @@ def _job(catalogues: tuple[str, ...], folder: str, given: dict[str, Any]) -> "Jo
     )
 
 
-def _sources(catalogues: tuple[str, ...], given: dict[str, Any]) -> "list[tuple[Source, Recipe]]":
+def _sources(catalogues: tuple[str, ...], given: dict[str, Any]) -> "list[Catalogue]":
+    from esmm.align.pairs import Catalogue
     from esmm.ingest.job import Source
 
     paths = given["recipes"] or (RECIPE,)
     if len(paths) not in (1, len(catalogues)):
         raise click.UsageError(f"{len(paths)} recipes for {len(catalogues)} catalogues: give one, or one for each")
+    if given["judged"] and len(catalogues) > 1:
+        raise click.UsageError("--judged goes with one catalogue, whose products its photos show")
+    customers = _customers(given["judged"]) if given["judged"] else {}
     recipes = [load_recipe(path) for path in paths] * (len(catalogues) if len(paths) == 1 else 1)
     extra = tuple(map(Path, given["photos"]))
     made = []
     for catalogue, recipe in zip(catalogues, recipes, strict=True):
         places = (*extra, *(recipe.image.photo_places if recipe.image else ()))
         stdin = sys.stdin.buffer if catalogue == "-" else None
-        made.append((Source(catalogue, places, stdin, given["allow_private"]), recipe))
+        made.append(Catalogue(Source(catalogue, places, stdin, given["allow_private"]), recipe, customers))
     return made
+
+
+def _customers(file: str) -> "dict[str, tuple[str, ...]]":
+    from esmm.align.customers import by_product
+    from esmm.learn.judgements import read_judgements
+
+    gains = {question.photo: found for question, found in read_judgements(file).gains.items() if question.photo}
+    return by_product(gains, file)
 
 
 def _watch(*, quiet: bool) -> "Watch":

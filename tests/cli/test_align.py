@@ -78,6 +78,17 @@ def test_two_catalogues_with_two_recipes(esmm: Esmm, shop_place: Path) -> None:
     assert "40 pairs of photo and text" in (shop_place / "tower" / "README.md").read_text()
 
 
+def test_judged_photos_by_customers_are_trained_on_too(esmm: Esmm, shop_place: Path) -> None:
+    photos = sorted((SAMPLE.parent / "photos").iterdir())[:2]
+    lines = [f"{photo}\t{product}\t1" for photo, product in zip(photos, ("p-003", "p-004"), strict=True)]
+    (shop_place / "judged.tsv").write_text("\n".join(["photo\tproduct_id\tgain", *lines]), encoding="utf-8")
+    ended = esmm(
+        "align", SAMPLE, "-o", "t", *SMALL, "--judged", "judged.tsv", "--limit", 20, "--epochs", 1, "--probe", 0
+    )
+    assert ended.code == 0, ended
+    assert "encoding the captions of 20 pairs, 2 of them with photos by customers" in ended.err
+
+
 def test_the_search_prints_what_it_tried_and_trains_with_the_best(esmm: Esmm, shop_place: Path) -> None:
     ended = esmm("align", SAMPLE, "-o", "tower", *SMALL, "--limit", 20, "--epochs", 1, "--probe", 1, "--search")
     assert ended.code == 0, ended
@@ -127,12 +138,15 @@ def test_a_kill_and_the_same_command_again(shop_place: Path) -> None:
         ((SAMPLE, "--weights", "none.pth"), "weights file none.pth does not exist", "weights"),
         ((SAMPLE, "-r", "none.toml"), "none.toml", ""),
         ((SAMPLE, "--limit", 3), "gives 3 pairs of photo and text, and a training needs 16", "larger"),
+        ((SAMPLE, "--judged", "none.tsv"), "none.tsv", ""),
+        ((SAMPLE, "--judged", "words.tsv"), "words.tsv names no photo with one best product", "gain above 0"),
         ((SAMPLE, "-o", "esmm.toml"), "esmm.toml cannot be written: ", "--out"),
     ],
 )
 def test_wrong_things_are_one_sentence(
     esmm: Esmm, shop_place: Path, args: tuple[object, ...], sentence: str, hint: str
 ) -> None:
+    (shop_place / "words.tsv").write_text("query\tproduct_id\tgain\nshoe\tp-001\t1\n", encoding="utf-8")
     esmm("align", "-o", "tower", *SMALL, *args).fatal(sentence, hint)
 
 
@@ -144,6 +158,7 @@ def test_wrong_things_are_one_sentence(
             (SAMPLE, SAMPLE, "-o", "t", "-r", "a", "-r", "b", "-r", "c"),
             "3 recipes for 2 catalogues: give one, or one for each",
         ),
+        ((SAMPLE, SAMPLE, "-o", "t", "--judged", "j.tsv"), "--judged goes with one catalogue"),
         ((SAMPLE,), "Missing option '-o'"),
         (("-o", "t"), "Missing argument 'CATALOGUES...'"),
         ((SAMPLE, "-o", "t", "--loss", "hinge"), "'hinge' is not one of"),

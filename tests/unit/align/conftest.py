@@ -9,6 +9,7 @@ import pytest
 import tiny_models
 import torch
 
+from esmm.align.pairs import Catalogue
 from esmm.align.run import Job
 from esmm.align.settings import Settings
 from esmm.ingest.job import Source
@@ -53,7 +54,7 @@ def job(weights: Path) -> Jobs:
     def made(folder: Path, *, text: str = "digest-32", **given: Any) -> Job:
         of_job = {name: given.pop(name) for name in ("backbone", "weights", "limit", "catalogues") if name in given}
         recipe = parse(RECIPE.replace("digest-32", text), source="tiny.toml")
-        catalogues = [(Source(str(SAMPLE / "products.jsonl")), recipe)]
+        catalogues = [Catalogue(Source(str(SAMPLE / "products.jsonl")), recipe)]
         plain = Job(catalogues, folder, replace(TINY, **given), backbone=BACKBONE, weights=weights)
         return replace(plain, **of_job)
 

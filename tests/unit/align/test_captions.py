@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 from rank_bm25 import BM25Okapi
 
-from esmm.align.captions import Captioner, Vocabulary, bm25_neighbours, caption_fields, parts_of, words_of
+from esmm.align.captions import (
+    Captioner,
+    Vocabulary,
+    bm25_neighbours,
+    caption_fields,
+    colour_of,
+    parts_of,
+    words_of,
+)
 from esmm.ingest.records import Record
 from esmm.recipe import parse
 
@@ -64,7 +72,8 @@ def test_a_list_speaks_by_its_first_value_and_what_is_missing_is_silent() -> Non
 
 def test_rare_words_go_and_common_ones_stay() -> None:
     captioner = Captioner([*CROWD, ["Acme blue shirt XK-200"], ["Acme shirt"]])
-    assert captioner.captions(["Acme Blue Shirt XK-200 unique7"]) == ("Blue Shirt",)  # 3 in 1,002 are common, 2 not
+    # 3 in 1,002 are common, 2 not
+    assert captioner.captions(["Acme Blue Shirt XK-200 unique7"]) == ("Blue Shirt", "blue Shirt")
     assert Captioner([*CROWD[:998], ["Acme"], ["Acme"]]).captions(["Acme Blue-unique9"]) == ("Acme",)
 
 
@@ -73,9 +82,42 @@ def test_a_title_of_rare_words_alone_is_kept_whole() -> None:
     assert Captioner(CROWD).captions(["Zyx Quux", "Lamps"]) == ("Lamps",)
 
 
-def test_variants_are_the_title_the_title_with_each_part_and_the_parts() -> None:
-    captions = Captioner([["Blue Shirt", "Shirts", "Men"]] * 3).captions(["Blue Shirt", "Shirts", "Men"])
-    assert captions == ("Blue Shirt", "Blue Shirt Shirts", "Blue Shirt Men", "Men Shirts")
+def test_variants_are_the_title_the_title_with_each_part_the_parts_and_what_people_type() -> None:
+    titles = [["Blue Slim Men Shirt", "Tops", "Men"]] * 3
+    assert Captioner(titles).captions(titles[0]) == (
+        "Blue Slim Men Shirt",
+        "Blue Slim Men Shirt Tops",
+        "Blue Slim Men Shirt Men",
+        "Men Tops",
+        "blue Shirt",
+        "blue Slim Shirt",
+        "Tops blue Shirt",
+        "Men blue Shirt",
+    )
+
+
+def test_what_people_type_says_nothing_twice() -> None:
+    titles = [["Red Wine Shoes", "Shoes"]] * 3
+    assert Captioner(titles).captions(titles[0])[3:] == ("red Shoes", "red Wine Shoes")
+    assert Captioner([["Blue"]] * 3).captions(["Blue", "Lamps"]) == ("Blue", "Blue Lamps", "Lamps")
+
+
+@pytest.mark.parametrize(
+    ("caption", "colour"),
+    [
+        ("Navy Blue Shirt", "navy blue"),
+        ("Off-White Tee", "off white"),
+        ("20% off", ""),
+        ("Blackberry phone", ""),
+        ("", ""),
+    ],
+)
+def test_colours_of_captions(caption: str, colour: str) -> None:
+    assert colour_of(caption) == colour
+
+
+def test_a_rare_colour_is_seen_in_a_caption() -> None:
+    assert Captioner([*CROWD, ["Acme magenta shirt"]]).captions(["Acme magenta shirt"])[0] == "magenta shirt"
 
 
 def test_equal_variants_are_one() -> None:

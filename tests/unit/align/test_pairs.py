@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import shop
 
-from esmm.align.pairs import LEAST, Pairs, read_pairs
+from esmm.align.pairs import LEAST, Catalogue, Pairs, read_pairs
 from esmm.errors import AlignError
 from esmm.ingest.job import Source
 from esmm.recipe import Recipe, parse
@@ -30,7 +30,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(folder: Path, *, text: str = RECIPE, limit: int | None = None) -> Pairs:
-    return read_pairs([(Source(str(folder / "c.jsonl")), recipe(text))], folder / "photos.u8", side=16, limit=limit)
+    catalogue = Catalogue(Source(str(folder / "c.jsonl")), recipe(text))
+    return read_pairs([catalogue], folder / "photos.u8", side=16, limit=limit)
 
 
 def refused(folder: Path, **given: Any) -> AlignError:
@@ -54,11 +55,21 @@ def test_pairs_hold_photos_and_captions_in_the_order_of_the_catalogue(folder: Pa
 
 def test_the_limit_holds_for_each_catalogue(folder: Path) -> None:
     shop.write(folder / "d.jsonl", shop.products(COUNT)[::-1])
-    sources = [(Source(str(folder / name)), recipe()) for name in ("c.jsonl", "d.jsonl")]
+    sources = [Catalogue(Source(str(folder / name)), recipe()) for name in ("c.jsonl", "d.jsonl")]
     pairs = read_pairs(sources, folder / "photos.u8", side=16, limit=17)
     assert pairs.catalogue == [0] * 17 + [1] * 17
     assert len(pairs.photos) == len(pairs.captions) == 34
     assert pairs.captions[17][0].startswith("green scarf")
+
+
+def test_photos_by_customers_are_further_photos_of_their_products(folder: Path) -> None:
+    customers = {"p3": ("photos/0.png", "photos/1.png"), "p5": ("photos/none.png",), "p99": ("photos/2.png",)}
+    catalogue = Catalogue(Source(str(folder / "c.jsonl")), recipe(), customers)
+    pairs = read_pairs([catalogue], folder / "photos.u8", side=16)
+    assert (len(pairs.captions), pairs.customers) == (COUNT + 2, 2)
+    assert pairs.captions[3] == pairs.captions[4] == pairs.captions[5]
+    np.testing.assert_array_equal(pairs.photos[4], pairs.photos[0])
+    np.testing.assert_array_equal(pairs.photos[5], pairs.photos[1])
 
 
 def test_each_photo_of_a_product_is_a_pair(folder: Path) -> None:
@@ -125,7 +136,7 @@ def test_products_that_lack_a_photo_are_counted(folder: Path) -> None:
 
 def test_a_second_catalogue_is_checked_too(folder: Path) -> None:
     shop.write(folder / "d.jsonl", shop.products(3))
-    sources = [(Source(str(folder / name)), recipe()) for name in ("c.jsonl", "d.jsonl")]
+    sources = [Catalogue(Source(str(folder / name)), recipe()) for name in ("c.jsonl", "d.jsonl")]
     with pytest.raises(AlignError, match=r"d\.jsonl gives 3 pairs"):
         read_pairs(sources, folder / "photos.u8", side=16)
 

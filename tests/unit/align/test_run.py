@@ -84,7 +84,7 @@ def test_other_settings_in_the_same_folder_are_refused_by_name(job: Jobs, done: 
         ({"limit": 30}, "limit"),
         ({"backbone": "resnet18", "weights": None}, "backbone, weights"),
         ({"text": "digest-16"}, "text.model"),
-        ({"catalogues": []}, "catalogues, text.model"),
+        ({"catalogues": []}, "catalogues, customers, text.model"),
     ],
 )
 def test_another_origin_in_the_same_folder_is_refused_by_name(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from esmm.align.colours import Told
 from esmm.align.run import Job, Watch, align, prepared
 from esmm.align.train import Training
 from esmm.encoders.backbone import load_backbone
@@ -135,6 +136,15 @@ def test_a_killed_training_goes_on_to_the_very_same_tower(job: Jobs, tmp_path: P
     assert result(parts) == result(whole)
     align(job(other, epochs=2, seed=2))
     assert result(other)[0] != result(whole)[0]
+
+
+def test_a_resumed_training_draws_the_colours_that_photos_told(job: Jobs, tmp_path: Path) -> None:
+    training, again = in_training(job(tmp_path)), in_training(job(tmp_path / "again"))
+    training.told = Told({0: "red"}, 10, 0.9)
+    training.save(tmp_path / "c.pt")
+    again.resume(torch.load(tmp_path / "c.pt", weights_only=True))
+    assert again.told == training.told
+    assert again.corpus.colours == {0: "red"}
 
 
 def test_a_finished_training_is_not_trained_again(job: Jobs, tmp_path: Path) -> None:
