@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.common import ESCI, FASHION, DataSet, cell, publish, table
 from benchmarks.tune import judgements, with_feedback
 from esmm.encoders import load_encoders
-from esmm.learn.bm25 import analysed
+from esmm.learn.analysis import analysed
 from esmm.learn.contest import held
 from esmm.learn.features import Collected
 from esmm.learn.fit import Fit, Plan, fitted

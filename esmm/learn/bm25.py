@@ -1,20 +1,17 @@
-"""Keyword scores without a server: BM25 by rank-bm25 with Lucene's constants, over words about as Elasticsearch's.
+"""Keyword scores without a server: BM25 by rank-bm25, counted as Lucene counts, so that they are Elasticsearch's.
 
-What is approximate. Words are letters and digits in lower case; the analyzer ``english`` drops Lucene's stop words and
-takes plural endings off (Harman's S stemmer) where Elasticsearch stems by Porter; other languages are not stemmed.
-Lucene rounds the lengths of long texts. ``combined_fields`` is one text in which each field stands as often as its
-boost, rounded to whole times; ``cross_fields`` takes each word where it fits best, without blending how rare it is in
-each field. A phrase is found with its words in order, stop words passed over.
+``combined_fields`` is BM25F as in Lucene's CombinedFieldQuery (Robertson and Zaragoza 2009). Lengths are rounded as
+Lucene stores them. What is approximate: ``cross_fields`` takes each word where it fits best, without blending how rare
+it is in each field, and in a phrase stop words leave no gap.
 """
 
 import math
-import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from esmm.errors import LearnError
-from esmm.query.gate import words_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,62 +23,21 @@ if TYPE_CHECKING:
     Scores = NDArray[np.float64]
 
 K1, B = 1.2, 0.75
-_STOP = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "for",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "will",
-        "with",
-    ]
-)
-_POSSESSIVE = re.compile(r"['’]s\b", re.IGNORECASE)
+_EXACT = 24  # lengths up to here are stored as they are, greater ones by four bits and a shift
 
 
-def analysed(text: str, analyzer: str) -> list[str]:
-    """Return the words of a text as an analyzer makes them, about."""
-    if analyzer != "english":
-        return words_of(text)
-    return [singular(word) for word in words_of(_POSSESSIVE.sub("", text)) if word not in _STOP]
+def stored_length(length: int) -> int:
+    """Return a length as Lucene stores it (SmallFloat.intToByte4)."""
+    above = length - _EXACT
+    if above < 0:
+        return length
+    shift = max(0, above.bit_length() - 4)
+    return _EXACT + ((above >> shift) << shift)
 
 
-def singular(word: str) -> str:
-    """Take a plural ending off (Harman 1991; and what hisses loses its e)."""
-    if len(word) < 4 or not word.endswith("s") or word.endswith(("us", "ss")):
-        return word
-    if word.endswith("ies") and not word.endswith(("eies", "aies")):
-        return word[:-3] + "y"
-    if word.endswith(("sses", "shes", "ches", "xes", "zzes")):
-        return word[:-2]
-    return word[:-1]
+def rarity(matching: int, count: int) -> float:
+    """Return the idf of a word that so many of ``count`` texts have."""
+    return math.log(1 + (count - matching + 0.5) / (matching + 0.5))
 
 
 class Column:
@@ -117,6 +73,20 @@ class Column:
         scores = [idf * f * (K1 + 1) / (f + norm) for f, norm in zip(counted.values(), norms, strict=True)]
         return self._at(list(counted), scores)
 
+    @property
+    def held(self) -> int:
+        """How many texts have a word."""
+        return len(self._held)
+
+    @property
+    def total(self) -> int:
+        """How many words all texts have."""
+        return sum(map(len, self.texts))
+
+    def having(self, word: str) -> int:
+        """Return how many texts have a word."""
+        return len(self._postings.get(word, ()))
+
     def _matching(self, words: Sequence[str], *, every: bool) -> list[int]:
         found = [set(self._postings.get(word, ())) for word in dict.fromkeys(words)]
         if not found:
@@ -132,10 +102,8 @@ class Column:
                 'pip install "esmm[learn]"',
             ) from None
         made = BM25Plus([self.texts[number] for number in self._held], k1=K1, b=B, delta=0)
-        made.idf = {
-            word: math.log(1 + (len(self._held) - len(found) + 0.5) / (len(found) + 0.5))
-            for word, found in self._postings.items()
-        }
+        made.idf = {word: rarity(len(found), len(self._held)) for word, found in self._postings.items()}
+        made.doc_len = [stored_length(length) for length in made.doc_len]
         return made
 
     def _at(self, places: Sequence[int], scores: Sequence[float]) -> "Scores":
@@ -147,14 +115,46 @@ class Column:
         return made
 
 
+class Combined(Column):
+    """Several fields as one, in which a word of a field counts as often as its boost says.
+
+    A word is as rare as in the field where it is commonest.
+    """
+
+    def __init__(self, columns: Sequence[Column], boosts: Sequence[float]) -> None:
+        self._columns, self._boosts = columns, boosts
+        super().__init__(
+            [list(chain(*row)) for row in zip(*(each.texts for each in columns), strict=True)], columns[0].cut
+        )
+
+    def _counted(self) -> "BM25Plus":
+        made = super()._counted()
+        texts = [[each.texts[number] for each in self._columns] for number in self._held]
+        made.doc_freqs = [self._frequencies(row) for row in texts]
+        lengths = [self._weighed([stored_length(len(words)) for words in row]) for row in texts]
+        made.doc_len = [stored_length(math.floor(length + 0.5)) for length in lengths]
+        held = max(each.held for each in self._columns)
+        made.avgdl = int(self._weighed([each.total for each in self._columns])) / held  # whole, as in Lucene
+        made.idf = {word: rarity(max(each.having(word) for each in self._columns), held) for word in self._postings}
+        return made
+
+    def _frequencies(self, row: Sequence[Sequence[str]]) -> dict[str, float]:
+        counted: dict[str, float] = {}
+        for words, boost in zip(row, self._boosts, strict=True):
+            for word, count in Counter(words).items():
+                counted[word] = counted.get(word, 0.0) + boost * count
+        return counted
+
+    def _weighed(self, numbers: Sequence[float]) -> float:
+        return sum(boost * number for boost, number in zip(self._boosts, numbers, strict=True))
+
+
 class Words:
     """The searched fields of all products, asked as ``combined_fields`` and ``multi_match`` ask them."""
 
     def __init__(self, columns: Mapping[str, Column], boosts: Mapping[str, float], operator: str) -> None:
         self._columns, self._boosts, self._every = columns, boosts, operator == "and"
-        first = columns[next(iter(boosts))]
-        repeated = [[list(words) * max(1, round(b)) for words in columns[name].texts] for name, b in boosts.items()]
-        self._combined = Column([list(chain.from_iterable(row)) for row in zip(*repeated, strict=True)], first.cut)
+        self._combined = Combined([columns[name] for name in boosts], list(boosts.values()))
 
     def scores(self, text: str, form: "Form") -> "Scores":
         """Return the keyword score of each product in one form of the query."""

@@ -21,7 +21,8 @@ from esmm.ingest.fit import LOOKED_AT, check_fit
 from esmm.ingest.records import fitting, value_of
 from esmm.ingest.report import Ledger, LoadReport
 from esmm.ingest.vectors import open_cache
-from esmm.learn.bm25 import Column, Words, analysed, sum_of
+from esmm.learn.analysis import analysed
+from esmm.learn.bm25 import Column, Words, sum_of
 from esmm.learn.features import TITLES, Collected, Found, OnStep, collected, gathered, opened_photo
 from esmm.learn.scores import FORM
 from esmm.learn.stack import CUT
