@@ -13,21 +13,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.aligned import Shop
+from benchmarks.aligned import Shop, saturated
 from benchmarks.common import FASHION, SEED, cell, chosen_elsewhere, loaded, ndcg, publish, server, table
 from esmm.align.captions import Captioner, caption_fields, parts_of
 from esmm.align.corpus import Corpus
 from esmm.align.losses import LOSSES, Comparison
 from esmm.align.pairs import Pairs
 from esmm.align.settings import Settings
-from esmm.cli.common import Cluster
 from esmm.encoders import Encoder
-from esmm.query.clauses import keyword_query
 from esmm.recipe import Recipe
 
 SHARES, WEIGHTS = (0.2, 0.4, 0.6, 0.8), (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 EPOCHS, RATE, SCALE = 12, 1e-3, 20.0
-TOP, MATCHES = 50, 5000
+TOP = 50
 Matrix = np.ndarray
 
 
@@ -91,19 +89,6 @@ def joined(shop: Shop, recipe: Recipe, text: Encoder, parts: torch.Tensor) -> di
         "one field: a layer over all": trained(Side(parts.shape[1], parts.shape[2]), parts, corpus, settings),
         "one field: attention": trained(Pooled(parts.shape[1], parts.shape[2]), parts, corpus, settings),
     }
-
-
-def saturated(cluster: Cluster, recipe: Recipe, shop: Shop, queries: Sequence[str]) -> Matrix:
-    """Return the keyword's normalised score of each query and product: s / (s + median score at rank 10)."""
-    places = {product: place for place, product in enumerate(shop.ids)}
-    scores = np.zeros((len(queries), len(places)))
-    for row, query in enumerate(queries):
-        asked = keyword_query(recipe, query, [])
-        hits = cluster.client.search(index=recipe.index.name, query=asked, size=MATCHES, source=False)["hits"]["hits"]
-        for hit in hits:
-            scores[row, places[hit["_id"]]] = hit["_score"]
-    tenth = np.median(-np.sort(-scores, axis=1)[:, 9])
-    return np.asarray(scores / (scores + tenth))
 
 
 def runs(scores: Matrix, shop: Shop, queries: Sequence[str]) -> dict[str, list[str]]:

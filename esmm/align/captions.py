@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # A word must name at least this share of the products: nobody sees a brand or a model number in a photo.
 _COMMON = 1 / 500
+_SHORT = 3  # words of a field that people would type beside the thing
 _LONGEST = 16  # words; what follows in a description is seldom about the looks
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
@@ -88,7 +89,7 @@ def _asked(visible: str, others: Sequence[str]) -> list[str]:
         return []
     colour, thing = colour_of(visible), pieces[-1]
     before = [piece for piece in pieces[:-1] if not said.issuperset(words_of(piece))][-1:]
-    beside = [other for other in others if words_of(other) != words_of(thing)]
+    beside = [other for other in others if len(words_of(other)) <= _SHORT and words_of(other) != words_of(thing)]
     asked = [[colour, thing], [colour, *before, thing], *([other, colour, thing] for other in beside)]
     return [" ".join(word for word in words if word) for words in asked]
 

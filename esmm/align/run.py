@@ -32,6 +32,7 @@ METRICS, CURVES, PAGE = "metrics.json", "curves.png", "examples.html"
 _PIXELS = "photos.u8"
 _ORIGIN = "origin.json"
 _EXAMPLES, _SHOWN = 8, 5
+_HIDDEN = 384
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def align(job: Job, watch: Watch = Watch()) -> "list[Epoch]":  # it is immutable
 
 
 def _check_settings(settings: Settings) -> None:
-    least = [name for name in ("epochs", "batch", "side", "hidden", "patience") if getattr(settings, name) < 1]
+    least = [name for name in ("epochs", "batch", "side", "patience") if getattr(settings, name) < 1]
     if least:
         raise AlignError(f"{', '.join(least)} must be 1 or more", "correct the settings named")
     if settings.validation >= 1:
@@ -165,7 +166,7 @@ def _tower(job: Job, text: "EncoderInfo") -> Tower:
         name=job.folder.resolve().name,
         backbone=job.backbone,
         side=job.settings.side,
-        hidden=job.settings.hidden,
+        hidden=job.settings.hidden or _HIDDEN,
         dims=text.dims,
         text=str(text),
         space=text.space,
@@ -174,12 +175,15 @@ def _tower(job: Job, text: "EncoderInfo") -> Tower:
         module, _ = load_backbone(job.backbone, job.weights)
         return Tower(wanted, module)
     tower = load_tower(start)
-    if (tower.config.space, tower.config.dims) != (text.space, text.dims):
+    had = tower.config
+    if (had.space, had.dims) != (text.space, text.dims):
         raise AlignError(
-            f"{job.backbone} was trained into the space of {tower.config.text}, the recipe names {text}",
+            f"{job.backbone} was trained into the space of {had.text}, the recipe names {text}",
             "start from a torchvision model, or name that text model in the recipe",
         )
-    tower.config = replace(wanted, backbone=tower.config.backbone, hidden=tower.config.hidden)
+    tower.config = replace(wanted, backbone=had.backbone, hidden=job.settings.hidden or had.hidden)
+    if tower.config.hidden != had.hidden:
+        tower.draw_projection()
     return tower
 
 

@@ -11,15 +11,17 @@ LossName = Literal["infonce", "triplet", "cosine"]
 class Settings:
     """Settings of a training.
 
-    ``train`` says what learns: the projection, the backbone's second half too, or all of it. ``side`` is the pixels of
-    the square that a photo is fitted into. ``probe`` is how many passes over stored features the projection gets alone
-    before the epochs. ``learning_rate`` is the projection's highest; the backbone learns at ``backbone_rate`` times it.
-    ``warmup`` is the share of all steps in which the rate rises. ``hard`` is the share of a batch drawn among the BM25
-    neighbours of the rest of it. ``scenes`` weighs the loss between a photo and the same product in a made-up scene (0
-    leaves it out), ``keep`` the one that keeps photos near each other in the probe which the backbone had near.
-    ``colours`` is how sure a photo must make of a colour that its captions lack, a probability, to put it before them
-    (1 leaves captions as they are). ``patience`` is how many epochs without gain end the training, and ``refit`` how
-    many passes over all pairs the projection of the best of them gets in the end.
+    ``train`` says what learns: the projection, the backbone's second half too, or all of it. ``side`` is the pixels
+    of the square that a photo is fitted into, ``hidden`` the width of the projection (0: that of the tower gone on
+    from, or 384; another one draws the projection anew). ``probe`` is how many passes over stored features the
+    projection gets alone before the epochs. ``learning_rate`` is the projection's highest; the backbone learns at
+    ``backbone_rate`` times it. ``warmup`` is the share of all steps in which the rate rises. ``hard`` is the share
+    of a batch drawn among the BM25 neighbours of the rest of it. ``scenes`` weighs the loss between a photo and the
+    same product in a made-up scene (0 leaves it out), ``keep`` the one that keeps photos near each other in the
+    probe which the backbone had near. ``colours`` is how sure a photo must make of a colour that its captions lack,
+    a probability, to put it before them (1 leaves captions as they are). ``patience`` is how many epochs without
+    gain end the training, and ``refit`` how many passes over all pairs the projection of the best of them gets in
+    the end.
     """
 
     train: Part = "all"
@@ -28,7 +30,7 @@ class Settings:
     epochs: int = 10
     batch: int = 96
     side: int = 96
-    hidden: int = 384
+    hidden: int = 0
     learning_rate: float = 6e-4
     backbone_rate: float = 0.1
     weight_decay: float = 0.02

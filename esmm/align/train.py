@@ -28,9 +28,8 @@ _CLIP = 5.0  # a gradient longer than this is cut to it
 _COLDEST = 100.0  # the highest inverse temperature, as in CLIP
 # The probe sees so many views of each photo, in batches so many times as large, at this rate.
 _PROBE_VIEWS, _PROBE_BATCHES, _PROBE_RATE = 3, 4, 4e-3
-# The refit draws so many pairs at a time, some also in scenes, at this rate, drops so many of the features, and goes so
-# much of the way from the projection before.
-_REFIT_BATCH, _REFIT_RATE, _FORGOTTEN, _REFIT_WAY = 512, 2e-3, 0.2, 0.6
+# The refit draws so many pairs at a time, some also in scenes, at this rate, and drops so many of the features.
+_REFIT_BATCH, _REFIT_RATE, _FORGOTTEN = 512, 2e-3, 0.1
 
 OnStep = Callable[[int, int], None]
 
@@ -134,14 +133,12 @@ class Training:
         """Fit the projection to all pairs, those of validation too, on stored features of the photos as they are.
 
         Epochs are chosen by photos that they have not seen. A shop searches the photos that it trained on: here their
-        captions are learned by heart. What holds for other photos is kept by dropping features (Srivastava et al. 2014)
-        and by going only a part of the way from the weights before (WiSE-FT, Wortsman et al. 2022).
+        captions are learned by heart. What holds for other photos is kept by dropping features (Srivastava 2014).
         """
         torch.manual_seed(self.settings.seed)
         rng = np.random.default_rng([self.settings.seed, 1 << 20])
         stored = self._viewer.stored_all(rng)
         self.tower.train()
-        before = [parameter.detach().clone() for parameter in self._head]
         in_scene = min(len(stored.scenes), self._viewer.in_scenes(_REFIT_BATCH))
 
         def loss() -> torch.Tensor:
@@ -154,9 +151,6 @@ class Training:
 
         steps = math.ceil(self.settings.refit * len(stored.photos) / _REFIT_BATCH)
         self._fit_head(loss, steps, _REFIT_RATE, self.history[-1].number, on_step)
-        with torch.no_grad():
-            for parameter, old in zip(self._head, before, strict=True):
-                parameter.lerp_(old, 1 - _REFIT_WAY)
         self.refitted = True
 
     def _fit_head(

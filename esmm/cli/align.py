@@ -23,7 +23,7 @@ _HELP = {
     "epochs": "Passes over the pairs.",
     "batch": "Pairs compared at a time.",
     "side": "Pixels of the square that photos are fitted into.",
-    "hidden": "Width of the projection.",
+    "hidden": "Width of the projection; 0: that of the tower gone on from, or 384. Another one draws it anew.",
     "learning_rate": "Highest rate of the projection.",
     "backbone_rate": "The backbone's rate, as a share of it.",
     "weight_decay": "Decay of the weights (AdamW).",
@@ -40,7 +40,7 @@ _HELP = {
 
 
 _RANGES = {int: click.IntRange(min=0), float: click.FloatRange(min=0)}
-_COUNTS = dict.fromkeys(("epochs", "batch", "side", "hidden", "patience"), click.IntRange(min=1))
+_COUNTS = dict.fromkeys(("epochs", "batch", "side", "patience"), click.IntRange(min=1))
 
 
 def _settings_options(command: "Callable[..., Any]") -> "Callable[..., Any]":

@@ -73,8 +73,12 @@ class Tower(nn.Module):
             self.backbone.get_submodule(name).register_forward_hook(self._keep(name, last=name == names[-1]))
         width = self._width()
         self.norm = nn.BatchNorm1d(width)  # the stages speak in very different scales
-        self.widen = nn.Linear(width, config.hidden)
-        self.out = nn.Linear(config.hidden, config.dims)
+        self.draw_projection()
+
+    def draw_projection(self) -> None:
+        """Take new random weights for the projection, as wide as the config says."""
+        self.widen = nn.Linear(self.norm.num_features, self.config.hidden)
+        self.out = nn.Linear(self.config.hidden, self.config.dims)
 
     def _width(self) -> int:
         """Return how many features a photo has. Raises EncoderError if the backbone takes no photos of this side."""
