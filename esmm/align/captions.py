@@ -65,16 +65,15 @@ class Captioner:
         self._common = {word for word, count in counts.items() if count >= least}
 
     def captions(self, parts: Sequence[str]) -> tuple[str, ...]:
-        """Return the captions of one product: what can be seen of its title, that with each other part, and those.
+        """Return the captions of one product: what can be seen of its title, and of its other parts.
 
-        Then some as short as what people type: the colour and the thing (the last words of the title), each with the
-        other parts.
+        The others are as short as what people type: the colour and the thing (the last words of the title), and these
+        with each other part.
         """
         title, *others = parts
         visible = " ".join(piece for piece in title.split() if self._visible(piece))
-        made = [visible, *(f"{visible} {other}" for other in others), " ".join(reversed(others))]
-        made += _asked(visible, others) if visible else []
-        return tuple(dict.fromkeys(caption.strip() for caption in made if caption.strip())) or (title,)
+        made = [visible, " ".join(reversed(others)), *(_asked(visible, others) if visible else [])]
+        return tuple(dict.fromkeys(caption for caption in made if caption)) or (title,)
 
     def _visible(self, piece: str) -> bool:
         words = words_of(piece)

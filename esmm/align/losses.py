@@ -65,11 +65,12 @@ def cosine(given: Comparison) -> torch.Tensor:
 LOSSES: dict[str, Callable[[Comparison], torch.Tensor]] = {"infonce": infonce, "triplet": triplet, "cosine": cosine}
 
 
-def same_product(photos: torch.Tensor, scenes: torch.Tensor) -> torch.Tensor:
-    """InfoNCE, both ways, between unit rows of photos and of scenes with the same products, in order."""
-    right = torch.arange(len(photos), device=photos.device)
-    logits = _SAME_SCALE * photos @ scenes.T
-    return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)) / 2
+def same_product(photos: torch.Tensor, scenes: torch.Tensor, alike: torch.Tensor) -> torch.Tensor:
+    """InfoNCE, both ways, between unit rows of photos and of scenes with the same products, in order.
+
+    ``alike`` is bool, (n, n): products whose captions may be true of one another are not held against each other.
+    """
+    return infonce(Comparison(photos, scenes, alike, photos.new_tensor(_SAME_SCALE)))
 
 
 def kept_neighbours(photos: torch.Tensor, features: torch.Tensor) -> torch.Tensor:

@@ -130,7 +130,7 @@ class Training:
         return self.history[-1]
 
     def refit(self, on_step: OnStep = lambda _done, _all: None) -> None:
-        """Fit the projection to all pairs, those of validation too, on stored features of the photos as they are.
+        """Fit the projection to all pairs, those of validation too, on stored features.
 
         Epochs are chosen by photos that they have not seen. A shop searches the photos that it trained on: here their
         captions are learned by heart. What holds for other photos is kept by dropping features (Srivastava 2014).
@@ -144,12 +144,13 @@ class Training:
         def loss() -> torch.Tensor:
             picked = rng.permutation(len(stored.scenes))[:in_scene]
             pairs = np.concatenate([stored.pairs[picked], self.corpus.drawn(_REFIT_BATCH - in_scene, rng)])
-            features = torch.cat([stored.photos[pairs], stored.scenes[picked]]).to(self._device).float()
+            seen_so = pairs + self.corpus.count * rng.integers(2, size=len(pairs))  # as it is, or a view of it
+            features = torch.cat([stored.photos[seen_so], stored.scenes[picked]]).to(self._device).float()
             seen = self.tower.project(functional.dropout(features, _FORGOTTEN))
             captions = self.corpus.redrawn(pairs, rng)
             return self._loss(seen[: len(pairs)], seen[len(pairs) :], captions, rng)
 
-        steps = math.ceil(self.settings.refit * len(stored.photos) / _REFIT_BATCH)
+        steps = math.ceil(self.settings.refit * self.corpus.count / _REFIT_BATCH)
         self._fit_head(loss, steps, _REFIT_RATE, self.history[-1].number, on_step)
         self.refitted = True
 
@@ -224,8 +225,10 @@ class Training:
         """Compare unit rows of photos with their captions; ``scenes`` show the first of them again."""
         loss = self._compared(photos, captions, rng)
         if len(scenes):
-            in_words = self._compared(scenes, captions[: len(scenes)], rng)
-            loss = loss + self.settings.scenes * (same_product(photos[: len(scenes)], scenes) + in_words)
+            shown = captions[: len(scenes)]
+            alike = self.corpus.vocabulary.compatible(shown, shown).to(self._device)
+            same = same_product(photos[: len(scenes)], scenes, alike)
+            loss = loss + self.settings.scenes * (same + self._compared(scenes, shown, rng))
         return loss
 
     def _compared(self, photos: torch.Tensor, captions: np.ndarray, rng: np.random.Generator) -> torch.Tensor:

@@ -44,13 +44,17 @@ class Viewer:
             return Stored(batch.pairs, *(self._kept(view) for view in self.views(batch)))
 
     def stored_all(self, rng: np.random.Generator) -> Stored:
-        """Return the features of every photo as it is, and of half as many in scenes; ``pairs`` are those in scenes."""
+        """Return the features of every photo as it is, then of a view of each, and of half as many in scenes.
+
+        ``pairs`` are those in scenes.
+        """
         everything = np.arange(self._corpus.count)
         shown = self._corpus.drawn(len(everything) // 2, rng) if self._scenes else everything[:0]
-        photos = self.plain(everything)
+        photos = [self.plain(everything)]
         with torch.inference_mode():
+            photos += [self._kept(catalogue_view(self._photos(part))) for part in _parts(everything)]
             scenes = [self._kept(scene_view(self._photos(part))) for part in _parts(shown)]
-        return Stored(shown, photos, torch.cat(scenes or [photos[:0]]))
+        return Stored(shown, torch.cat(photos), torch.cat(scenes or [photos[0][:0]]))
 
     def plain(self, pairs: np.ndarray) -> torch.Tensor:
         """Return the features of photos as they are in the catalogue: 16-bit floats, (n, width)."""

@@ -82,7 +82,9 @@ def test_same_product() -> None:
     odds = np.exp(logits)
     there = -np.log(odds.diagonal() / odds.sum(1)).mean()
     back = -np.log(odds.diagonal() / odds.sum(0)).mean()
-    assert same_product(photos, scenes).item() == pytest.approx((there + back) / 2)
+    none = torch.zeros(3, 3, dtype=torch.bool)
+    assert same_product(photos, scenes, none).item() == pytest.approx((there + back) / 2)
+    assert same_product(photos, scenes, ~none).item() == pytest.approx(0)
 
 
 @ALL

@@ -151,11 +151,22 @@ def test_a_broken_checkpoint_is_named(job: Jobs, done: Path, tmp_path: Path, con
 
 
 def test_going_on_from_a_tower(job: Jobs, done: Path, tmp_path: Path) -> None:
-    history = align(job(tmp_path / "next", backbone=str(done), weights=None, hidden=64, epochs=1, limit=COUNT))
+    history = align(job(tmp_path / "next", backbone=str(done), weights=None, hidden=0, epochs=1, limit=COUNT))
     config = load_tower(tmp_path / "next").config
     assert (config.name, config.backbone, config.hidden) == ("next", BACKBONE, TINY.hidden)
     last = max((Epoch.from_json(one) for one in json.loads((done / "metrics.json").read_text())), key=lambda e: e.score)
     assert history[0].score == pytest.approx(last.score, abs=0.02)  # it starts where the other one was best
+
+
+def test_a_wider_projection_is_drawn_anew_on_the_backbone_of_the_tower(job: Jobs, done: Path, tmp_path: Path) -> None:
+    next_job = job(
+        tmp_path / "w", backbone=str(done), weights=None, hidden=64, epochs=1, limit=COUNT, train="projection"
+    )
+    align(next_job)
+    before, after = load_tower(done), load_tower(tmp_path / "w")
+    assert (after.config.hidden, after.widen.out_features, after.out.in_features) == (64, 64, 64)
+    assert all(torch.equal(v, after.backbone.state_dict()[name]) for name, v in before.backbone.state_dict().items())
+    torch.testing.assert_close(before.norm.running_mean, after.norm.running_mean)
 
 
 def test_a_tower_of_another_space_is_refused(job: Jobs, done: Path, tmp_path: Path) -> None:
