@@ -18,7 +18,7 @@ test: $(VENV)/.dev lint browser  ## lint, types and all tests, against a real El
 matrix: $(VENV)/.dev  ## server tests and strategies on each version of Elasticsearch (or VERSIONS="8.19.13"), into the README
 	@$(VENV)/bin/python -m benchmarks.matrix $(VERSIONS)
 
-tower: $(VENV)/.dev  ## train the photo tower that travels with esmm (ESMM_BENCH_DATA names the data; hours, not minutes)
+tower: $(VENV)/.dev  ## train the projection of the photo tower that travels with esmm anew (ESMM_BENCH_DATA names the data)
 	@$(VENV)/bin/python -m benchmarks.tower
 
 lint: $(VENV)/.dev  ## ruff and mypy
