@@ -4,8 +4,8 @@
 benchmarks/towers/. `esmm-tower` trains the projection anew, on the backbone of the tower that travels with esmm now:
 about twenty minutes on two cores. `imagenet` trains all of it from ImageNet's weights, which takes hours: so that
 backbone came to be, before photos told colours. `projection` and `half` (of the products of fashion) leave ImageNet's
-backbone as it is, and take a third of the passes. `judged-0` and `judged-1` go on from `projection` with one half of
-the judged photos by customers each, for the other half to be asked.
+backbone as it is, and take a third of the passes. `judged-0` and `judged-1` train a projection on
+grocery alone, with one half of the judged photos by customers each, for the other half to be asked: minutes.
 """
 
 import gzip
@@ -73,10 +73,10 @@ def jobs() -> dict[str, Job]:
         "projection": replace(plain, folder=TOWERS / "projection"),
         "half": replace(plain, folder=TOWERS / "half", catalogues=[half, grocery, drawn]),
     }
-    few = replace(SETTINGS, hidden=0, refit=200)
+    few = replace(SETTINGS, refit=200)
     for number in (0, 1):
         folder, asked = TOWERS / f"judged-{number}", by_customers(grocery, number)
-        made[folder.name] = Job([asked], folder, few, backbone=str(made["projection"].folder))
+        made[folder.name] = Job([asked], folder, few, weights=START)
     return made
 
 

@@ -7,6 +7,7 @@ import pytest
 import tiny_models
 from elasticsearch import Elasticsearch
 
+from esmm.align.pairs import Catalogue
 from esmm.align.run import Job, align
 from esmm.align.settings import Settings
 from esmm.cluster import Capabilities
@@ -46,8 +47,8 @@ def trained(tmp_path: Path) -> Path:
     weights = tiny_models.backbone(tmp_path / "w.pth", BACKBONE)
     settings = Settings(epochs=1, probe=0, batch=16, side=32, hidden=16)
     recipe = parse(RECIPE.format(alias="none", analyzer="standard", tower="digest-8"), source="esmm.toml")
-    sources = [(Source(str(SAMPLE)), recipe)]
-    align(Job(sources, tmp_path / "tower", settings, backbone=BACKBONE, weights=weights, limit=COUNT))
+    catalogues = [Catalogue(Source(str(SAMPLE)), recipe)]
+    align(Job(catalogues, tmp_path / "tower", settings, backbone=BACKBONE, weights=weights, limit=COUNT))
     return tmp_path / "tower"
 
 
