@@ -17,8 +17,9 @@ A photo encoder in the space of the text encoder {text}: a photo of a product an
 near vectors. Made by `esmm align`; use it as `image.model` in a recipe.
 
 - Backbone: torchvision's {backbone}, photos fitted into {side} x {side} pixels; with the projection {size:.1f} million
-  parameters, stored as 16-bit floats.
-- Data: {pairs:,} pairs of photo and text ({validation:,} kept for validation), {captions:,} captions.
+  parameters, stored as 16-bit floats; the projection's tables as bytes.
+- Data: {pairs:,} pairs of photo and text ({validation:,} kept for validation), {captions:,} captions. Photos told
+  {told}.
 - Settings: {settings}.
 - Epochs: {last}, the best of them {best}.{refit}
 
@@ -57,6 +58,7 @@ def write_card(training: "Training", folder: Path) -> None:
         pairs=len(corpus.training) + len(corpus.validation),
         validation=len(corpus.validation),
         captions=len(corpus.texts),
+        told=training.told,
         settings=", ".join(f"{name} {value}" for name, value in training.settings.as_json().items()),
         last=history[-1].number,
         best=training.best.number,

@@ -68,6 +68,7 @@ def test_the_card_tells_data_settings_and_quality(done: Path) -> None:
     assert f"torchvision's {BACKBONE}" in card
     assert f"{COUNT} pairs of photo and text (5 kept for validation)" in card
     assert "learning_rate 0.0006" in card
+    assert "Photos told\n  no colours that captions lack." in card
     assert f"the best of them {best.number}" in card
     assert f"{best.text_to_photo.mrr:.3f}" in card
     assert "Its projection was then fitted to all pairs." in card
