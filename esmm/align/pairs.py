@@ -84,6 +84,7 @@ def read_pairs(catalogues: Sequence[Catalogue], file: Path, *, side: int, limit:
             _check_recipe(catalogue.recipe)
             found.append(_one_catalogue(catalogue, pixels, side=side, limit=limit))
             _check_enough(catalogue.source, found[-1])
+            _check_customers(catalogue, found[-1])
     total = sum(len(one.parts) for one in found)
     return Pairs(
         np.memmap(file, dtype=np.uint8, mode="r", shape=(total, side, side, 4)),
@@ -159,6 +160,16 @@ def _check_recipe(recipe: "Recipe") -> None:
         raise AlignError(
             f"{recipe.source} has {lacking}, so there are no pairs of photo and text", "esmm init writes one"
         )
+
+
+def _check_customers(catalogue: Catalogue, found: _Found) -> None:
+    if found.customers or not catalogue.customers:
+        return
+    count = sum(map(len, catalogue.customers.values()))
+    why = found.first_fault or f"{catalogue.source.catalogue} lacks their products"
+    raise AlignError(
+        f"none of the {count:,} judged photos by customers can be used: {why}", "name where they are with --photos"
+    )
 
 
 def _check_enough(source: "Source", found: _Found) -> None:

@@ -72,6 +72,20 @@ def test_photos_by_customers_are_further_photos_of_their_products(folder: Path) 
     np.testing.assert_array_equal(pairs.photos[5], pairs.photos[1])
 
 
+@pytest.mark.parametrize(
+    ("customers", "why"),
+    [({"p3": ("photos/none.png",)}, "photos/none.png"), ({"p99": ("photos/2.png",)}, "c.jsonl lacks their products")],
+)
+def test_judged_photos_of_which_none_can_be_used_are_refused(
+    folder: Path, customers: dict[str, tuple[str]], why: str
+) -> None:
+    catalogue = Catalogue(Source(str(folder / "c.jsonl")), recipe(), customers)
+    with pytest.raises(AlignError, match="none of the 1 judged photos by customers can be used") as caught:
+        read_pairs([catalogue], folder / "photos.u8", side=16)
+    assert why in caught.value.message
+    assert "--photos" in caught.value.hint
+
+
 def test_each_photo_of_a_product_is_a_pair(folder: Path) -> None:
     shop.write(folder / "c.jsonl", [shop.product(n, image=[f"photos/{n}.png", "photos/0.png"]) for n in range(COUNT)])
     pairs = read(folder)
