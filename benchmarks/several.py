@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.aligned import PROJECTION, Shop, towers
+from benchmarks.aligned import PROJECTION, Shop
 from benchmarks.common import GROCERY, SEED, cell, publish, table
-from benchmarks.tower import START
+from benchmarks.tower import START, TOWERS
+from esmm.encoders import Encoder
+from esmm.encoders.tower import TowerEncoder
 from esmm.encoders.vision import VisionEncoder
 
 FURTHER = (0, 1, 3)
@@ -42,9 +44,9 @@ def main() -> None:
     places = {product: place for place, product in enumerate(shop.ids)}
     right = [places[product] for product in asked.values()]
     rows = []
-    encoders = {
+    encoders: dict[str, Encoder] = {
         "mobilenet_v2 as it comes": VisionEncoder("mobilenet_v2", weights=START),
-        PROJECTION: towers()[PROJECTION],
+        PROJECTION: TowerEncoder(TOWERS / "projection"),
     }
     for name, encoder in encoders.items():
         iconic, names = encoder.encode(shop.photos), list(shop.asked)

@@ -2,10 +2,10 @@
 
 `python -m benchmarks.tower [esmm-tower] [imagenet] [projection] [half] [judged-0] [judged-1]`; trained towers lie in
 benchmarks/towers/. `esmm-tower` trains the projection anew, on the backbone of the tower that travels with esmm now:
-about twenty minutes on two cores. `imagenet` trains all of it from ImageNet's weights, which takes hours: so that
+less than an hour on two cores. `imagenet` trains all of it from ImageNet's weights, which takes hours: so that
 backbone came to be, before photos told colours. `projection` and `half` (of the products of fashion) leave ImageNet's
-backbone as it is, and take a third of the passes. `judged-0` and `judged-1` train a projection on
-grocery alone, with one half of the judged photos by customers each, for the other half to be asked: minutes.
+backbone as it is, and take a third of the passes. `judged-0` and `judged-1` train a projection on grocery alone, with
+one half of the judged photos by customers each, for the other half to be asked: minutes.
 """
 
 import gzip
