@@ -62,7 +62,8 @@ class Fusion:
         """Return the fusion for a query of which these facts (``esmm.query.gate.FACTS``) are known."""
         if self.gate is None:
             return self
-        moved = {name: weight * self.gate.factor(name, facts) for name, weight in self.weights.items()}
+        factors = self.gate.factors(facts)
+        moved = {name: weight * factors.get(name, 1.0) for name, weight in self.weights.items()}
         return replace(self, weights=moved, gate=None)
 
     def weight(self, clause: str) -> float:

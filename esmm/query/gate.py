@@ -1,9 +1,11 @@
 """The gate: weights that depend on what a query looks like, by plain arithmetic over features of the query alone."""
 
 import math
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -62,14 +64,20 @@ class Gate:
         """Return what this gate looks at in a query; ``vector`` is that of its words, of length 1."""
         return facts_of(text, photo=photo, rarity=self.rarity) | nearness(vector, self.centres)
 
-    def factor(self, clause: str, facts: Facts) -> float:
-        """Return what the weight of a clause is multiplied by for a query."""
-        moved = sum(
-            coefficient * (facts[name] - self.middles[name]) / self.scales[name]
-            for name, coefficient in self.coefficients.get(clause, {}).items()
-            if name in facts
-        )
+    def factors(self, facts: Facts) -> dict[str, float]:
+        """Return what the weight of each clause that has coefficients is multiplied by for a query."""
+        names, rows = self._rows
+        told = [(facts[name] - self.middles[name]) / self.scales[name] if name in facts else 0.0 for name in names]
+        return {clause: self._held(sum(map(operator.mul, row, told))) for clause, row in rows.items()}
+
+    def _held(self, moved: float) -> float:
         return math.exp(max(-self.bound, min(self.bound, moved)))
+
+    @cached_property
+    def _rows(self) -> tuple[list[str], dict[str, list[float]]]:
+        """The facts that count, and the coefficient of each for every clause: laid out once, for every query to use."""
+        names = sorted({name for coefficients in self.coefficients.values() for name in coefficients})
+        return names, {clause: [found.get(name, 0.0) for name in names] for clause, found in self.coefficients.items()}
 
 
 def words_of(text: str) -> list[str]:
@@ -87,7 +95,7 @@ def facts_of(text: str | None, *, photo: bool, rarity: Rarity) -> dict[str, floa
     return {
         "words": float(min(len(words), 12)),
         "numbers": _share(word.isdigit() for word in words),
-        "codes": _share(bool(_CODE.search(word)) for word in words),
+        "codes": _share(bool(_CODE.match(word)) for word in words),
         "rarity": sum(rarity.of(word) for word in words) / len(words) if words else 0.0,
         "unknown": _share(word not in rarity.shares for word in words),
         "photo": float(photo),

@@ -235,11 +235,11 @@ def test_the_fusion_in_force_scores_by_its_own_arithmetic() -> None:
     scores = InForce(fusion, ("keyword", "text")).scores(Stack.of(found))
     for row, question in enumerate(found.questions):
         facts = gate.facts(question.question.text, photo=False)
-        factors = {name: gate.factor(name, facts) for name in found.clauses}
+        factors = gate.factors(facts)
         for place, raws in enumerate(question.raws):
             named = dict(zip(found.clauses, raws, strict=True))
             parts = (
-                fusion.weight(name) * factors[name] * fusion.normalise(name, raw)
+                fusion.weight(name) * factors.get(name, 1.0) * fusion.normalise(name, raw)
                 for name, raw in named.items()
                 if not np.isnan(raw)
             )

@@ -4,6 +4,7 @@ import math
 import random
 import string
 import timeit
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -96,7 +97,10 @@ def test_without_a_gate_a_fusion_is_the_same_for_all() -> None:
 
 
 def test_it_takes_at_most_50_microseconds() -> None:
-    """With full tables and all facts for ten clauses; the least of many rounds, because machines are busy."""
+    """With full tables and all facts for ten clauses; the least of many rounds, because machines are busy.
+
+    A machine that takes more than 11 µs for 200 square roots is slower than those meant, and is given its share.
+    """
     draw = random.Random(3)
     words = ["".join(draw.choices(string.ascii_lowercase, k=7)) for _ in range(2000)]
     rarity = Rarity({word: draw.uniform(1e-4, 0.3) for word in words}, 1e-4)
@@ -107,6 +111,9 @@ def test_it_takes_at_most_50_microseconds() -> None:
     fusion = Fusion(dict.fromkeys(clauses, 0.5), gate=found)
     query = " ".join([*words[:3], "unknown", "xj900"])
     assert fusion.at(query, vector=vector).weights[clauses[0]] != fusion.at(query).weights[clauses[0]] != 0.5
-    calls = 200
-    rounds = timeit.repeat(lambda: fusion.at(query, vector=vector), number=calls, repeat=50)
-    assert min(rounds) / calls <= 50e-6
+    slower = max(1.0, _seconds(lambda: sum(math.sqrt(number) for number in range(200))) / 11e-6)
+    assert _seconds(lambda: fusion.at(query, vector=vector)) <= 50e-6 * slower
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    return min(timeit.repeat(call, number=200, repeat=50)) / 200
