@@ -8,6 +8,7 @@ benchmarks.tower projection half judged-0 judged-1`; a missing one leaves its ro
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -39,11 +40,14 @@ from esmm.ingest.records import fitting
 from esmm.photos import Photos, decode
 from esmm.query.clauses import keyword_query
 from esmm.query.search import Ask, Searcher
-from esmm.recipe import Recipe
+from esmm.recipe import FusionWeights, Recipe
 
-PROJECTION = "ImageNet's backbone, trained projection"
+PROJECTION, SHIPPED = "ImageNet's backbone, trained projection", "shipped tower"
+CROSSED = "ImageNet's backbone, projection trained on grocery with half of the photos (--judged), asked the other half"
+HOW = (": photos with photos", ": with photos and texts, untuned")
 MATCHES = 5000
 TEXT, WORDS_TO_PHOTO = (0.0, 0.05, 0.1, 0.2), (0.0, 0.15, 0.3, 0.5, 0.8, 1.2)
+WEIGHTS = FusionWeights()
 Matrix = np.ndarray
 Runs = Mapping[str, Sequence[str]]
 
@@ -64,13 +68,22 @@ class Shop:
         with Photos([DATA / self.data.name / "query_photos.zip"]) as photos:
             self.asked = {name: decode(photos.read(name)) for name in self.gains}
 
-    def photo_runs(self, encoder: Encoder) -> Runs:
-        """Return the products nearest to each query photo."""
-        return nearest(
-            dict(zip(self.asked, encoder.encode(list(self.asked.values())), strict=True)),
-            self.ids,
-            encoder.encode(self.photos),
-        )
+    @cached_property
+    def texts(self) -> Matrix:
+        """The text vector of each product."""
+        assert self.data.recipe.text
+        return load_encoder(self.data.recipe.text).encode([record.passages[0][1] for record in self.records])
+
+    def photo_runs(self, encoder: Encoder) -> tuple[Runs, Runs]:
+        """Return the products nearest to each query photo: by their photos, and by photos and texts as untuned."""
+        asked, photos = encoder.encode(list(self.asked.values())), encoder.encode(self.photos)
+        by_photos = nearest(dict(zip(self.asked, asked, strict=True)), self.ids, photos)
+        if encoder.info.dims != self.texts.shape[1]:
+            return by_photos, {}
+        both = np.hstack(
+            [WEIGHTS.image * photos, WEIGHTS.image_to_text * self.texts]
+        )  # its products are sums of cosines
+        return by_photos, nearest(dict(zip(self.asked, np.hstack([asked, asked]), strict=True)), self.ids, both)
 
 
 def nearest(queries: Mapping[str, Matrix], ids: Sequence[str], products: Matrix, *, depth: int = 50) -> Runs:
@@ -91,7 +104,7 @@ def towers() -> dict[str, Encoder]:
     """Return the photo encoders to compare, by what they are called in the table."""
     named = {
         PROJECTION: TOWERS / "projection",
-        "shipped tower": SHIPPED_TOWER,
+        SHIPPED: SHIPPED_TOWER,
     }
     return {name: TowerEncoder(folder) for name, folder in named.items() if (folder / "tower.json").exists()}
 
@@ -190,34 +203,35 @@ def saturated(cluster: Cluster, recipe: Recipe, shop: Shop, queries: Sequence[st
 
 def by_photo(shops: Mapping[str, Shop]) -> list[list[str]]:
     """Return the rows of the photo queries."""
-    encoders = {"mobilenet_v2 as it comes": VisionEncoder("mobilenet_v2", weights=START), **towers()}
-    rows = []
-    for name in ("random order", *encoders):
-        cells = [name]
-        for shop in shops.values():
-            runs = shop.photo_runs(encoders[name]) if name in encoders else shuffled(list(shop.gains), shop.ids)
-            if shop.data is FASHION:
-                cells.append(cell(ndcg(runs, shop.gains)))
-            elif name == "shipped tower":
-                cells += ["it was trained on these photos"] * 2
-            else:
-                cells += [cell(hits_at(runs, shop.gains, k)) for k in (1, 5)]
-        rows.append(cells)
-    return rows[:-1] + crossed(shops["grocery"]) + rows[-1:]
+    fashion, grocery = shops["fashion"], shops["grocery"]
+    at_random = [shuffled(list(shop.gains), shop.ids) for shop in (fashion, grocery)]
+    rows = [photo_row("random order", shops, at_random)]
+    for name, encoder in {"mobilenet_v2 as it comes": VisionEncoder("mobilenet_v2", weights=START), **towers()}.items():
+        # The shipped tower was trained on the questions of grocery.
+        own, other = fashion.photo_runs(encoder), ({}, {}) if name == SHIPPED else grocery.photo_runs(encoder)
+        rows += [photo_row(name + how, shops, runs) for how, *runs in zip(HOW, own, other, strict=True) if any(runs)]
+    for how, found in zip(HOW, crossed(grocery), strict=False):
+        rows.append(photo_row(CROSSED + how, shops, [{}, found]))
+    return rows
 
 
-def crossed(shop: Shop) -> list[list[str]]:
-    """Return the row of two towers that were trained on one half of the customers' photos, asked about the other."""
-    runs: dict[str, Sequence[str]] = {}
-    for number in (0, 1):
-        folder = TOWERS / f"judged-{number}"
-        if not (folder / "tower.json").exists():
-            return []
-        found = shop.photo_runs(TowerEncoder(folder))
-        runs |= {photo: ids for photo, ids in found.items() if half_of(photo) != number}
-    hits = [cell(hits_at(runs, shop.gains, k)) for k in (1, 5)]
-    name = "ImageNet's backbone, projection trained on grocery with half of the photos (--judged); asked the other half"
-    return [[name, "", *hits]]
+def photo_row(name: str, shops: Mapping[str, Shop], runs: Sequence[Runs]) -> list[str]:
+    """Return a row of the photo queries from the runs of fashion and of grocery; a set that has none stays empty."""
+    fashion, grocery = runs
+    hits = [cell(hits_at(grocery, shops["grocery"].gains, k)) if grocery else "" for k in (1, 5)]
+    return [name, cell(ndcg(fashion, shops["fashion"].gains)) if fashion else "", *hits]
+
+
+def crossed(shop: Shop) -> Sequence[Runs]:
+    """Return what two towers find that were trained on one half of the customers' photos, asked about the other."""
+    folders = [TOWERS / f"judged-{number}" for number in (0, 1)]
+    if not all((folder / "tower.json").exists() for folder in folders):
+        return []
+    made: list[dict[str, Sequence[str]]] = [{}, {}]
+    for number, folder in enumerate(folders):
+        for whole, found in zip(made, shop.photo_runs(TowerEncoder(folder)), strict=True):
+            whole |= {photo: ids for photo, ids in found.items() if half_of(photo) != number}
+    return made
 
 
 def hits_at(found: Runs, gains: Mapping[str, Mapping[str, float]], k: int) -> np.ndarray:

@@ -28,7 +28,7 @@ from benchmarks.common import (
 from esmm.cli.common import Cluster
 from esmm.photos import Photos, decode
 from esmm.query.clauses import Clause, VectorClause
-from esmm.query.encode import TEXT_TO_IMAGE
+from esmm.query.encode import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from esmm.query.search import Ask, Searcher, request
 from esmm.recipe import Recipe
 
@@ -89,7 +89,8 @@ class Mixer:
         """Return the products found; ``share`` is that of the words, ``weight`` what both vectors have together."""
         ask = Ask(words, self._pictures[wish.photo], size=DEPTH)
         clauses: list[Clause] = self._searcher.clauses(ask)
-        weights = {**self._searcher.fusion.weights, TEXT_TO_IMAGE: share * weight, PHOTO: (1 - share) * weight}
+        own = {TEXT_TO_IMAGE: share * weight, **dict.fromkeys((PHOTO, IMAGE_TO_TEXT), (1 - share) * weight)}
+        weights = {**self._searcher.fusion.weights, **own}
         if mixed:
             clauses, length = _mixed(clauses, share)
             weights |= {PHOTO: weight * length}

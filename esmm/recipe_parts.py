@@ -139,6 +139,7 @@ class FusionWeights(Part):
     text: Weight = 0.1
     image: Weight = 1.0
     text_to_image: Weight = 0.3
+    image_to_text: Weight = 1.0
     like_text: Weight = 1.0
     like_image: Weight = 1.0
     avoid: Weight = 0.3

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("query", nargs=-1, required=True)
 @click.option(
-    "--clause", help="The clause it is for: text, image or text_to_image.  [default: text for words, image for a photo]"
+    "--clause",
+    help="The clause it is for: text, image, text_to_image or image_to_text.  "
+    "[default: text for words, image for a photo]",
 )
 @recipe_option
 @device_option

@@ -14,6 +14,7 @@ from esmm.evaluate.systems import Ground, Run, alone, at_random, equal, fused, o
 from esmm.evaluate.yardstick import optimised
 from esmm.learn.scores import FORM
 from esmm.learn.stack import RRF_CONSTANT
+from esmm.query.encode import IMAGE_TO_TEXT
 from esmm.query.fusion import KEYWORD
 from esmm.significance import bootstrap
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 RANX = "ranx optimize_fusion"
 _FORM = "keyword ("
+_OF_PHOTOS = ("image", IMAGE_TO_TEXT)
 _FEW = 10
 _POINTS = 21
 _SIGNIFICANT = 0.05
@@ -194,7 +196,7 @@ def _weighed(ground: Ground, fusion: "Fusion", known: Collection[str]) -> list[s
     """Return the clauses that a fusion counts on and that the questions could have asked."""
     asked = [question.question for question in ground.table.questions]
     words, photos = any(question.text for question in asked), any(question.photo for question in asked)
-    return [name for name in known if fusion.weight(name) > 0 and (photos if name == "image" else words)]
+    return [name for name in known if fusion.weight(name) > 0 and (photos if name in _OF_PHOTOS else words)]
 
 
 def _silent(ground: Ground, name: str) -> bool:

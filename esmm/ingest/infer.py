@@ -53,6 +53,7 @@ def recipe_text(guesses: Sequence[Guess], *, name: str, id_field: str) -> str:
         text_weight=FusionWeights().text,
         image_weight=FusionWeights().image,
         text_to_image_weight=FusionWeights().text_to_image,
+        image_to_text_weight=FusionWeights().image_to_text,
     )
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from esmm.recipe import Recipe
 
 AVOID = "avoid"
-# Words against photos, where both lie in one space: evidence of its own, beside photos against photos.
-TEXT_TO_IMAGE = "text_to_image"
+# Where both lie in one space, words against photos and a photo against words are evidence of their own.
+TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text_to_image", "image_to_text"
+_OWN: Mapping[Modality, str] = {"text": "text", "photo": "image"}
 _REMEMBERED = 1024
 
 
@@ -53,8 +54,8 @@ class Source:
 
     @property
     def parameter(self) -> str:
-        """The name of the vector in templates and bodies to fill in: the text encoder's vector of words is one."""
-        return "text_vector" if (self.modality, self.encoder) == ("text", "text") else f"{self.clause}_vector"
+        """The name of the vector in templates and bodies to fill in: what one encoder makes of one thing has one."""
+        return f"{self.encoder if _OWN[self.modality] == self.encoder else self.clause}_vector"
 
 
 def photo_of(given: "str | bytes | Image") -> "Image":
@@ -74,13 +75,19 @@ def sources_of(clauses: Mapping[str, Any], asked: "set[Modality]") -> list[Sourc
     """Choose, for each vector field of an index, what of the question can be compared with it.
 
     ``clauses`` is the part of the index's ``_meta`` that names field and encoder of each clause. A text reaches a photo
-    field through an encoder of the same space whose vectors are as long; that is a clause of its own.
+    field, and a photo a text field, through an encoder of the same space whose vectors are as long; each is a clause of
+    its own.
     """
     infos = {name: EncoderInfo.from_meta(entry["encoder"]) for name, entry in clauses.items()}
-    ways: list[tuple[str, str, Modality]] = [("text", "text", "text"), ("image", "image", "photo")]
+    ways: list[tuple[str, str, Modality]] = [
+        ("text", "text", "text"),
+        ("image", "image", "photo"),
+        (TEXT_TO_IMAGE, "image", "text"),
+        (IMAGE_TO_TEXT, "text", "photo"),
+    ]
     return [
         Source(clause, clauses[name]["field"], modality, encoder)
-        for clause, name, modality in [*ways, (TEXT_TO_IMAGE, "image", "text")]
+        for clause, name, modality in ways
         if modality in asked and name in infos and (encoder := _encoder_for(modality, name, infos))
     ]
 
@@ -96,10 +103,13 @@ def sources_named(recipe: "Recipe") -> list[Source]:
 def _encoder_for(modality: Modality, clause: str, infos: Mapping[str, EncoderInfo]) -> str | None:
     """Choose whose encoder makes vectors of a modality for a clause.
 
-    One that takes nothing else comes first: beside a CLIP model, its multilingual twin is there to read the texts. Of
-    two that make the same of words it is the text field's, so that one vector serves both fields.
+    For photos it is the photo field's, where it can be: one vector serves both fields. For words, one that takes
+    nothing else comes first: beside a CLIP model, its multilingual twin is there to read them. Of two that make the
+    same of words it is the text field's, for the same reason.
     """
     takers = [name for name, info in infos.items() if info.comparable(infos[clause]) and modality in info.takes]
+    if modality == "photo" and "image" in takers:
+        return "image"
     if modality == "text" and len(takers) == len(infos) == 2 and not infos["text"].differences(infos["image"]):
         return "text"
     return min(takers, key=lambda name: (len(infos[name].takes), name != clause), default=None)
@@ -144,7 +154,7 @@ class QuestionEncoder:
         sources = self.sources(ask.modalities())
         if ask.photo and all(source.modality != "photo" for source in sources):
             raise QueryError(
-                f"{self._recipe.index.name} has no photo vectors, so a photo finds nothing in it",
+                f"{self._recipe.index.name} has no photo vectors, nor texts that a photo can be compared with",
                 "load the catalogue with a photo encoder: [image] in the recipe",
             )
         made = [VectorClause(s.clause, s.field, self._vector(s, ask)) for s in sources]

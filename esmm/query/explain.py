@@ -17,6 +17,7 @@ _NOUNS = {
     "text": "meaning",
     "image": "photo",
     "text_to_image": "look",
+    "image_to_text": "description",
     "like_text": "likeness in meaning",
     "like_image": "likeness in its photo",
     "avoid": "distance from what to avoid",

@@ -211,8 +211,8 @@ def test_photo_source_that_is_missing(esmm: Esmm, shop_folder: Path, state: Stat
 
 def test_no_photo_encoder_goes_on_with_text(esmm: Esmm, shop_folder: Path, client: Elasticsearch, alias: str) -> None:
     text = (shop_folder / "esmm.toml").read_text(encoding="utf-8")
-    text = text.replace("digest-16", "mobilenet_v2") + 'weights = "nowhere.pth"\n'
-    (shop_folder / "esmm.toml").write_text(text, encoding="utf-8")
+    text = text.replace("digest-16", "mobilenet_v2").replace("digest-32", "all-MiniLM-L6-v2")  # it takes no photos
+    (shop_folder / "esmm.toml").write_text(text + 'weights = "nowhere.pth"\n', encoding="utf-8")
     done = esmm("ingest", "catalog.jsonl")
     assert done.code == 0
     assert "no photo vectors in this load: weights file nowhere.pth does not exist" in done.err

@@ -150,14 +150,15 @@ def test_print_without_a_model_shows_where_words_look_for_photos(
         'digest-32"\n[image]\nmodel = "digest-16',
         f'./no-such-model"\nspace = "no-such-model"\n[image]\nmodel = "{tmp_path}',
     )
-    for photo, count in (((), 2), (("photos/5.png",), 3)):
+    for photo, count in (((), 2), (("photos/5.png",), 4)):
         body = with_recipe(old, new, "red shirt", *photo, "--print").json()
         fused = body["rescore"]["query"]["rescore_query"]["bool"]["should"]
         scripts = [clause["bool"]["must"][0]["script_score"] for clause in fused]
         vectors = {script["_name"]: script["script"]["params"]["q"] for script in scripts[1:]}
         assert len(vectors) == count
         assert vectors["esmm:text"] == vectors["esmm:text_to_image"] == "<vector of ./no-such-model>"
-        assert vectors.get("esmm:image", "") == (f"<vector of {tmp_path}>" if photo else "")
+        for clause in ("esmm:image", "esmm:image_to_text"):
+            assert vectors.get(clause, "") == (f"<vector of {tmp_path}>" if photo else "")
 
 
 @pytest.mark.parametrize("words", ["x" * 5000, "shirt " * 833, "青いシャツ" * 1000, "a b c d e " * 500, "💙" * 5000])

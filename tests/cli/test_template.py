@@ -71,9 +71,10 @@ def test_print_shows_where_words_look_for_photos_without_a_model(
     (tmp_path / "tower.toml").write_text(text, encoding="utf-8")
     shown = template("print", "--recipe", tmp_path / "tower.toml")
     assert shown.code == 0
-    assert "weights (keyword, text, image, text_to_image)" in shown.out
-    assert '"_name": "esmm:text_to_image"' in shown.out
-    assert "text_to_image_vector" not in shown.out, "text_vector serves both"
+    assert "weights (keyword, text, image, text_to_image, image_to_text)" in shown.out
+    for clause, both in (("text_to_image", "text_vector"), ("image_to_text", "image_vector")):
+        assert f'"_name": "esmm:{clause}"' in shown.out
+        assert f"{clause}_vector" not in shown.out, f"{both} serves both fields"
     assert "text_to_image" not in template("print", "--recipe", _with_image(tmp_path, text, "resnet50")).out
 
 

@@ -172,7 +172,8 @@ def test_each_kind_matches_what_it_should(painless: None, searcher: Searcher, lo
     assert set(phrase) == {"p0"}, "one word between is allowed"
     assert "clause in_order" in sentence(next(hit for hit in answer.hits if hit.id == "p0"), asked_of(answer.request))
     photo = searcher.search(Ask(photo=shop.photo(5), size=COUNT))
-    assert {part.clause for hit in photo.hits for part in hit.parts} == {"image", "popular", "fresh"}
+    found = {part.clause for hit in photo.hits for part in hit.parts}
+    assert found == {"image", "image_to_text", "popular", "fresh"}
 
 
 def test_without_weights_the_request_is_as_before(

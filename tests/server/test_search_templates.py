@@ -136,14 +136,16 @@ def as_sent(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
 def requested(recipe: Recipe, given: Mapping[str, Any], can: Capabilities) -> dict[str, Any]:
     """The same question put to the builder."""
     text, filters = given.get("query_text"), given.get("filters") or {}
-    wanted = {"text": "text_vector", "image": "image_vector", "text_to_image": "text_vector"}
-    fields = {"text": "text_vector", "image": "image_vector", "text_to_image": "image_vector"}
+    wanted = {"text": "text_vector", "image": "image_vector"}
+    fields = wanted | {"text_to_image": "image_vector", "image_to_text": "text_vector"}
+    wanted |= {"text_to_image": "text_vector", "image_to_text": "image_vector"}
     vectors = [VectorClause(name, fields[name], given[of]) for name, of in wanted.items() if given.get(of)]
     size = 10 if given.get("size") is None else given["size"]
     ask: Any = Ask(text, object() if vectors else None, filters, size, given.get("from") or 0)  # type: ignore[arg-type]
     body = request(recipe, ask, vectors, fusion_with(given), can)
-    if "rescore" in body and not can.knn_k:  # there three clauses outgrow the recipe's window, and a template has one
-        body["rescore"]["window_size"] = 3 * recipe.search.num_candidates + recipe.search.depth
+    if "rescore" in body:  # a template has one window, of all four clauses
+        gathered = recipe.search.k if can.knn_k else recipe.search.num_candidates
+        body["rescore"]["window_size"] = 4 * gathered + recipe.search.depth
     return body | ({"aggs": facets_of(recipe)} if given.get("facets") else {})
 
 

@@ -36,30 +36,32 @@ APART = {"text": "text", "image": "image"}
 
 
 @pytest.mark.parametrize(
-    ("text", "image", "words_find_photos_by"),
+    ("text", "image", "words_find_photos_by", "photos_find_words_by"),
     [
-        ('model = "all-MiniLM-L6-v2"', 'model = "TOWER"', "text"),
-        ('model = "sentence-transformers/all-MiniLM-L6-v2"', 'model = "TOWER"', "text"),
-        ('model = "all-MiniLM-L6-v2"\ndims = 384', 'model = "TOWER"', "text"),
-        ('model = "all-MiniLM-L6-v2"\ndims = 256', 'model = "TOWER"\ndims = 256', "text"),
-        ('model = "all-MiniLM-L6-v2"\ndims = 256', 'model = "TOWER"', None),
-        ('model = "all-MiniLM-L6-v2"', 'model = "TOWER"\ndims = 256', None),
-        ('model = "all-MiniLM-L6-v2"\nspace = "own"', 'model = "TOWER"', None),
-        ('model = "all-MiniLM-L6-v2"\nspace = "own"', 'model = "TOWER"\nspace = "own"', "text"),
-        ('model = "intfloat/e5-small"', 'model = "TOWER"', None),
-        ('model = "all-MiniLM-L6-v2"', 'model = "mobilenet_v2"', None),
-        ('model = "all-MiniLM-L6-v2"', 'model = "clip-ViT-B-32"', "image"),
-        ('model = "clip-ViT-B-32"', 'model = "clip-ViT-B-32"', "text"),
-        ('model = "clip-ViT-B-32"', 'model = "clip-ViT-B-32"\nquery_prefix = "a photo of "', "image"),
-        ('model = "clip-ViT-B-32-multilingual-v1"', 'model = "clip-ViT-B-32"', "text"),
-        ('model = "digest-32"', 'model = "digest-32"', "text"),
-        ('model = "digest-32"', 'model = "digest-16"', "image"),
+        ('model = "all-MiniLM-L6-v2"', 'model = "TOWER"', "text", "image"),
+        ('model = "sentence-transformers/all-MiniLM-L6-v2"', 'model = "TOWER"', "text", "image"),
+        ('model = "all-MiniLM-L6-v2"\ndims = 384', 'model = "TOWER"', "text", "image"),
+        ('model = "all-MiniLM-L6-v2"\ndims = 256', 'model = "TOWER"\ndims = 256', "text", "image"),
+        ('model = "all-MiniLM-L6-v2"\ndims = 256', 'model = "TOWER"', None, None),
+        ('model = "all-MiniLM-L6-v2"', 'model = "TOWER"\ndims = 256', None, None),
+        ('model = "all-MiniLM-L6-v2"\nspace = "own"', 'model = "TOWER"', None, None),
+        ('model = "all-MiniLM-L6-v2"\nspace = "own"', 'model = "TOWER"\nspace = "own"', "text", "image"),
+        ('model = "intfloat/e5-small"', 'model = "TOWER"', None, None),
+        ('model = "all-MiniLM-L6-v2"', 'model = "mobilenet_v2"', None, None),
+        ('model = "all-MiniLM-L6-v2"', 'model = "clip-ViT-B-32"', "image", None),
+        ('model = "clip-ViT-B-32"', 'model = "clip-ViT-B-32"', "text", "image"),
+        ('model = "clip-ViT-B-32"', 'model = "clip-ViT-B-32"\nquery_prefix = "a photo of "', "image", "image"),
+        ('model = "clip-ViT-B-32-multilingual-v1"', 'model = "clip-ViT-B-32"', "text", "image"),
+        ('model = "digest-32"', 'model = "digest-32"', "text", "image"),
+        ('model = "digest-32"', 'model = "digest-16"', "image", "text"),
     ],
 )
-def test_what_words_are_compared_with(tmp_path: Path, text: str, image: str, words_find_photos_by: str | None) -> None:
+def test_what_is_compared_across(
+    tmp_path: Path, text: str, image: str, words_find_photos_by: str | None, photos_find_words_by: str | None
+) -> None:
     recipe = recipe_of(text, image.replace("TOWER", str(tower(tmp_path / "tower"))))
-    more = {"text_to_image": words_find_photos_by} if words_find_photos_by else {}
-    assert clauses(sources_named(recipe)) == APART | more
+    across = {"text_to_image": words_find_photos_by, "image_to_text": photos_find_words_by}
+    assert clauses(sources_named(recipe)) == APART | {clause: encoder for clause, encoder in across.items() if encoder}
 
 
 def test_names_tell_what_loaded_encoders_tell(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ PHOTOS = EncoderInfo("photos", "1", 512, "clip", ("photo",))
 PROMPTED = replace(CLIP, query_prefix="a photo of ")
 WORDS, PHOTO_ALONE = {"text": ("text", "text")}, {"image": ("photo", "image")}
 ALL = WORDS | PHOTO_ALONE
+PHOTO_SHARED = PHOTO_ALONE | {"image_to_text": ("photo", "image")}
+ALL_SHARED = WORDS | PHOTO_SHARED | {"text_to_image": ("text", "text")}
 
 
 @pytest.mark.parametrize(
@@ -52,19 +54,20 @@ ALL = WORDS | PHOTO_ALONE
         (clauses(text=MINILM, image=CLIP), {"photo"}, PHOTO_ALONE),
         (clauses(text=MINILM, image=CLIP), set(BOTH), ALL | {"text_to_image": ("text", "image")}),
         (clauses(text=MINILM, image=ALIGNED), {"text"}, WORDS | {"text_to_image": ("text", "text")}),
-        (clauses(text=MINILM, image=ALIGNED), {"photo"}, PHOTO_ALONE),
-        (clauses(text=MINILM, image=ALIGNED), set(BOTH), ALL | {"text_to_image": ("text", "text")}),
-        (clauses(text=CLIP, image=CLIP), set(BOTH), ALL | {"text_to_image": ("text", "text")}),
-        (clauses(text=CLIP, image=PROMPTED), set(BOTH), ALL | {"text_to_image": ("text", "image")}),
+        (clauses(text=MINILM, image=ALIGNED), {"photo"}, PHOTO_SHARED),
+        (clauses(text=MINILM, image=ALIGNED), set(BOTH), ALL_SHARED),
+        (clauses(text=CLIP, image=CLIP), set(BOTH), ALL_SHARED),
+        (clauses(text=CLIP, image=PROMPTED), set(BOTH), ALL_SHARED | {"text_to_image": ("text", "image")}),
+        (clauses(text=CLIP, image=BACKBONE), {"photo"}, PHOTO_ALONE | {"image_to_text": ("photo", "text")}),
         (clauses(text=TWIN, image=CLIP), {"text"}, WORDS | {"text_to_image": ("text", "text")}),
-        (clauses(text=TWIN, image=CLIP), {"photo"}, PHOTO_ALONE),
+        (clauses(text=TWIN, image=CLIP), {"photo"}, PHOTO_SHARED),
         (clauses(text=SHORT, image=CLIP), {"text"}, WORDS | {"text_to_image": ("text", "image")}),
         (clauses(text=SHORT, image=CLIP), {"photo"}, PHOTO_ALONE),
         (clauses(text=SHORT, image=PHOTOS), {"text"}, WORDS),
         (clauses(image=CLIP), {"text"}, {"text_to_image": ("text", "image")}),
         (clauses(text=MINILM), {"photo"}, {}),
         (clauses(image=BACKBONE), {"text"}, {}),
-        (clauses(text=CLIP), {"photo"}, {}),
+        (clauses(text=CLIP), {"photo"}, {"image_to_text": ("photo", "text")}),
         ({}, {"text"}, {}),
     ],
 )
@@ -73,11 +76,13 @@ def test_which_part_of_a_question_meets_which_field(
 ) -> None:
     found = sources_of(meta, asked)
     assert {source.clause: (source.modality, source.encoder) for source in found} == expected
-    fields = {"text": "text_vector", "image": "image_vector", "text_to_image": "image_vector"}
+    fields = {"text": "text_vector", "image": "image_vector"}
+    fields |= {"text_to_image": "image_vector", "image_to_text": "text_vector"}
     assert all(source.field == fields[source.clause] for source in found)
     vectors = [(source.modality, source.encoder) for source in found]
     assert len({source.parameter for source in found}) == len(set(vectors)), "one name for each vector"
-    assert all(source.parameter == "text_vector" for source in found if source.encoder == "text")
+    own = {("text", "text"): "text_vector", ("photo", "image"): "image_vector"}
+    assert all(s.parameter == own.get((s.modality, s.encoder), f"{s.clause}_vector") for s in found)
 
 
 class Counting(DigestEncoder):
@@ -102,14 +107,15 @@ def test_each_input_is_encoded_once_by_each_encoder(monkeypatch: pytest.MonkeyPa
     encoder = QuestionEncoder(tiny_recipe(), None)
     first = encoder.clauses(Ask("red shoe", PHOTO))
     assert encoder.clauses(Ask("red shoe", PHOTO.copy())) == first, "remembered"
-    assert made["text_vector"].given == ["red shoe"]
+    assert made["text_vector"].given == ["red shoe", PHOTO]
     assert made["image_vector"].given == [PHOTO, "red shoe"]
     assert [(clause.name, clause.field) for clause in first] == [
         ("text", "text_vector"),
         ("image", "image_vector"),
         ("text_to_image", "image_vector"),
+        ("image_to_text", "text_vector"),
     ]
-    for clause, given in zip(first[1:], (PHOTO, "red shoe"), strict=True):
+    for clause, given in zip(first[1:3], (PHOTO, "red shoe"), strict=True):
         assert clause.vector == pytest.approx(DigestEncoder(16).encode([given])[0].tolist(), abs=1e-6)
 
 
@@ -124,8 +130,11 @@ def test_a_question_is_encoded_in_its_role_by_a_model_that_is_loaded_once(tmp_pa
     shutil.rmtree(folder)
     found += encoder.clauses(Ask("red shoe"))
     expected = [*plain.encode([PHOTO]), *plain.encode(["a red shoe", "red shoe"])]
-    assert [clause.name for clause in found] == ["image", "text", "text_to_image"]
-    for clause, vector in zip(found, expected, strict=True):
+    by_photo, by_words = found[:2], found[2:]
+    assert [clause.name for clause in by_photo] == ["image", "image_to_text"]
+    assert [clause.name for clause in by_words] == ["text", "text_to_image"]
+    assert by_photo[0].vector == by_photo[1].vector
+    for clause, vector in zip(found[1:], expected, strict=True):
         assert clause.vector == pytest.approx(vector.tolist(), abs=1e-6)
 
 
