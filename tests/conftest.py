@@ -19,21 +19,25 @@ from esmm.recipe import Recipe, parse
 # Nothing of the tests may come from, or go to, what a person keeps on this machine.
 for _name in [name for name in os.environ if name.startswith("ELASTICSEARCH_")]:
     del os.environ[_name]
+# Not pytest's own folder: started by root, the node runs as another user, who cannot enter it. Workers inherit its name
+# from the process that started them, so that one node serves them all.
+_NODE = Path(os.environ.setdefault("ESMM_TEST_NODE", f"{tempfile.gettempdir()}/esmm-tests-{os.getpid()}"))
+# A node that lives for minutes is not worth the second compiler.
+os.environ.setdefault("ES_JAVA_OPTS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session")
-def server_url() -> Iterator[str]:
-    """The address of a real Elasticsearch: ESMM_TEST_URL, or a node started for this run."""
-    if given := os.environ.get("ESMM_TEST_URL"):
-        yield given
-        return
-    # Not pytest's own folder: started by root, the node runs as another user, who cannot enter it.
-    folder = Path(tempfile.gettempdir()) / f"esmm-tests-{os.getpid()}"
-    try:
-        yield node.up(source=os.environ.get("ESMM_TEST_SOURCE", "maven"), data=folder).url
-    finally:
-        node.down(data=folder)
-        shutil.rmtree(folder, ignore_errors=True)
+def server_url() -> str:
+    """The address of a real Elasticsearch: ESMM_TEST_URL, or a node started for this run, by whoever needs it first."""
+    source = os.environ.get("ESMM_TEST_SOURCE", "maven")
+    return os.environ.get("ESMM_TEST_URL") or node.up(source=source, data=_NODE).url
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop the node when all is done: a worker that ends may leave others at work."""
+    if not hasattr(session.config, "workerinput"):
+        node.down(data=_NODE)
+        shutil.rmtree(_NODE, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

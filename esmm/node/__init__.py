@@ -42,7 +42,8 @@ def up(
     data folder used last, because its data is there. ``version`` is one of Elasticsearch, such as 8.19.13.
     ``data`` is the folder of state and index, so that several nodes can run side by side.
     ``on_progress(message, done, total)`` hears what goes on (bytes, or None).
-    The heap is 1g, or ``ESMM_HEAP``. Raises NodeError with the remedy where no node can be had.
+    The heap is 1g, or ``ESMM_HEAP``; ``ES_JAVA_OPTS`` are passed on. Raises NodeError with the remedy where no node
+    can be had.
     """
     progress = on_progress or _silent
     wish = Wish(source, Path(archive) if archive else None, Path(home) if home else None, version)

@@ -108,7 +108,7 @@ def environment(plan: Plan, java: Path) -> dict[str, str]:
         "ES_PATH_CONF": str(plan.data / "config"),
         "ES_DISTRIBUTION_TYPE": "tar",
         "ES_JAVA_HOME": str(java),
-        "ES_JAVA_OPTS": f"-Xms{heap} -Xmx{heap}",
+        "ES_JAVA_OPTS": f"-Xms{heap} -Xmx{heap} {os.environ.get('ES_JAVA_OPTS', '')}".strip(),
         "ES_TMPDIR": str(plan.data / "tmp"),
         "HOME": str(plan.data / "tmp"),
         "JAVA": str(java / "bin" / "java"),

@@ -288,7 +288,7 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: py
         ("a.jsonl", b"", "holds no product"),
         ("a.parquet", b"", "holds no product"),
         ("a.jsonl", b"\n \n", "holds no product"),
-        ("a.jsonl", gzip.compress(b""), "holds no product"),
+        ("a.jsonl", gzip.compress(b"", mtime=0), "holds no product"),
         ("a.json", b'{\n "products": [{"id": 1}]}', "one JSON object over several lines"),
         ("a.csv", b"PK\x03\x04....", "Excel workbook"),
         ("a.csv", "id,title\n1,a\n".encode("utf-16"), "UTF-16"),

@@ -43,9 +43,12 @@ def test_home_that_starts_nothing(tmp_path: Path) -> None:
 def test_the_node_inherits_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ELASTICSEARCH_API_KEY", "hidden")
     monkeypatch.setenv("ESMM_HEAP", "512m")
+    monkeypatch.setenv("ES_JAVA_OPTS", "-XX:+UseSerialGC")
     given = launch.environment(plan(tmp_path), tmp_path)
     assert "hidden" not in given.values()
-    assert given["ES_JAVA_OPTS"] == "-Xms512m -Xmx512m"
+    assert given["ES_JAVA_OPTS"] == "-Xms512m -Xmx512m -XX:+UseSerialGC"
+    monkeypatch.delenv("ES_JAVA_OPTS")
+    assert launch.environment(plan(tmp_path), tmp_path)["ES_JAVA_OPTS"] == "-Xms512m -Xmx512m"
 
 
 @pytest.mark.skipif(not is_root(), reason="only root starts Elasticsearch as another user")
