@@ -29,16 +29,22 @@ Judgements = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class DataSet:
-    """A catalogue with its recipe and its judgements."""
+    """A catalogue with its recipe and its judgements; a ``tower`` takes the place of the recipe's photo encoder."""
 
     name: str
     catalogue: Path
     judgements: str = "judgements.tsv"
+    tower: Path | None = None
 
     @property
     def recipe(self) -> Recipe:
         """The recipe in benchmarks/recipes."""
-        return load_recipe(HERE / "recipes" / f"{self.name}.toml")
+        found = load_recipe(HERE / "recipes" / f"{self.name}.toml")
+        if not (self.tower and found.image):
+            return found
+        index = found.index.model_copy(update={"name": f"{self.name}-{self.tower.name}"})
+        image = found.image.model_copy(update={"model": str(self.tower)})
+        return found.model_copy(update={"index": index, "image": image})
 
     def judged(self, file: str | None = None) -> Judgements:
         """Return the gains by query (or photo) and product."""

@@ -9,11 +9,13 @@ their verdicts are printed only.
 import argparse
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.common import DATA, ESCI, FASHION, GROCERY, HERE, DataSet, loaded, ndcg, publish, server, table
+from benchmarks.tower import TOWERS
 from esmm.cli.common import Cluster
 from esmm.encoders import load_encoders
 from esmm.evaluate.systems import Ground
@@ -39,7 +41,8 @@ SETS: dict[str, tuple[DataSet, str]] = {
     "fashion-feedback": (FASHION, "judgements.tsv"),
     "fashion-offline": (FASHION, "judgements.tsv"),
     "fashion-photos": (FASHION, "photo_judgements.tsv"),
-    "grocery-photos": (GROCERY, "photo_judgements.tsv"),
+    # The tower that travels with esmm was trained on these questions.
+    "grocery-photos": (replace(GROCERY, tower=TOWERS / "projection"), "photo_judgements.tsv"),
 }
 
 
@@ -127,6 +130,7 @@ def told(sections: Mapping[str, str]) -> None:
         "The judgements of fashion are made from attributes, not by people. Forms of the keyword query, RRF, trees and "
         "ranx (on the same folds) are yardsticks: no request on the basic licence holds them, or they are no fusion. "
         "``-offline`` learns from the catalogue with rank-bm25, without a server; "
+        "grocery-photos asks the tower ``projection`` of benchmarks.tower: the shipped one learned from its questions. "
         f"``-feedback`` moves the vectors towards the first {FEEDBACK} hits; ``-centres`` lets the gate see how near a "
         f"question is to {CENTRES} kinds of questions. p is corrected for the models tried by "
         "maxT over shared random signs."
