@@ -4,11 +4,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from esmm.ingest.records import value_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from esmm.ingest.records import Record
     from esmm.recipe import Recipe
 
@@ -104,23 +106,27 @@ class Vocabulary:
         self._size = len(numbers)
         self._sets = [torch.tensor(found, dtype=torch.long) for found in sets]
 
-    def compatible(self, rows: Iterable[int], columns: Iterable[int]) -> Any:
+    def compatible(self, rows: Iterable[int], columns: Iterable[int]) -> "Tensor":
         """Say which captions say the same and more: bool, shape (rows, columns).
 
         "men shoes" and "men blue shoes" may be about one photo, so neither is a wrong answer to the other.
         """
-        left, right = self._hot(rows), self._hot(columns)
-        shared = left @ right.T
-        return (shared >= left.sum(1)[:, None]) | (shared >= right.sum(1)[None])
+        import torch
+        from torch.nn.functional import embedding_bag
 
-    def _hot(self, numbers: Iterable[int]) -> Any:
+        (left, few), (right, many) = self._words(rows), self._words(columns)
+        has = torch.zeros(self._size, len(many))  # (words, columns)
+        has[right, torch.repeat_interleave(torch.arange(len(many)), many)] = 1
+        # A caption has few words: their rows are added up, where a product of matrices would visit all words.
+        shared = embedding_bag(left, has, few.cumsum(0) - few, mode="sum")
+        return (shared >= few[:, None]) | (shared >= many)
+
+    def _words(self, numbers: Iterable[int]) -> "tuple[Tensor, Tensor]":
+        """Return the words of captions, one after the other, and how many each has."""
         import torch
 
         chosen = [self._sets[number] for number in numbers]
-        hot = torch.zeros(len(chosen), self._size)
-        rows = torch.repeat_interleave(torch.arange(len(chosen)), torch.tensor([len(found) for found in chosen]))
-        hot[rows, torch.cat(chosen)] = 1
-        return hot
+        return torch.cat(chosen), torch.tensor([len(found) for found in chosen])
 
 
 def bm25_neighbours(captions: Sequence[str], *, count: int, sample: int, seed: int) -> dict[int, list[int]]:

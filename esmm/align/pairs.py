@@ -38,16 +38,25 @@ class Catalogue:
 
 @dataclass
 class Pairs:
-    """Photos and their captions; ``customers`` of the photos were taken by customers.
+    """Photos and their captions; ``customers`` of the photos, of ``judged`` ones, were taken by customers.
 
     ``photos`` are uint8, shape (pairs, side, side, 4): red, green, blue and the opacity that cuts the product out of a
     plain ground. ``captions`` and ``catalogue`` (the number of the catalogue it is from) have one entry a pair.
+    ``broken`` photos could not be used; ``first_fault`` names one and what is wrong with it.
     """
 
     photos: "NDArray[np.uint8]"
     captions: list[tuple[str, ...]]
     catalogue: list[int]
     customers: int = 0
+    judged: int = 0
+    broken: int = 0
+    first_fault: str = ""
+
+    def __str__(self) -> str:
+        taken = f", with {self.customers:,} of {self.judged:,} judged photos by customers" if self.judged else ""
+        left = f"; {self.broken:,} photos cannot be used (the first: {self.first_fault})" if self.broken else ""
+        return f"{len(self.captions):,} pairs{taken}{left}"
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,9 @@ def read_pairs(catalogues: Sequence[Catalogue], file: Path, *, side: int, limit:
         [captions for one in found for captions in _captions(one.parts)],
         [number for number, one in enumerate(found) for _ in one.parts],
         sum(one.customers for one in found),
+        sum(len(photos) for catalogue in catalogues for photos in catalogue.customers.values()),
+        sum(one.broken for one in found),
+        next((one.first_fault for one in found if one.first_fault), ""),
     )
 
 
@@ -147,7 +159,8 @@ def _keep(wanted: _Wanted, made: Any, file: Any, found: _Found) -> None:
 
     if isinstance(made, PhotoError):
         found.broken += 1
-        found.first_fault = found.first_fault or f"{shown(wanted.photo)}: {made.message.rstrip('.')}"
+        name, why = shown(wanted.photo), made.message.rstrip(".")
+        found.first_fault = found.first_fault or (why if name in why else f"{name}: {why}")
         return
     file.write(np.dstack(made).tobytes())
     found.parts.append(wanted.parts)

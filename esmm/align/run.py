@@ -113,8 +113,7 @@ def prepared(job: Job, state: dict[str, Any] | None, watch: Watch) -> Training:
     if recipe.text is None:
         raise AlignError(f"{recipe.source} has no [text], so there is no space to train into", "esmm init writes one")
     encoder = load_encoder(recipe.text, device=job.device)
-    taken = f", {pairs.customers:,} of them with photos by customers" if pairs.customers else ""
-    watch.on_stage(f"encoding the captions of {len(pairs.captions):,} pairs{taken}")
+    watch.on_stage(f"encoding the captions of {pairs}")
     corpus = Corpus(pairs, encoder, job.settings)
     torch.manual_seed(job.settings.seed)  # a new projection is drawn
     training = Training(_tower(job, encoder.info), corpus, job.settings, device=job.device)

@@ -86,7 +86,7 @@ def test_judged_photos_by_customers_are_trained_on_too(esmm: Esmm, shop_place: P
         "align", SAMPLE, "-o", "t", *SMALL, "--judged", "judged.tsv", "--limit", 20, "--epochs", 1, "--probe", 0
     )
     assert ended.code == 0, ended
-    assert "encoding the captions of 20 pairs, 2 of them with photos by customers" in ended.err
+    assert "encoding the captions of 20 pairs, with 2 of 2 judged photos by customers" in ended.err
 
 
 def test_the_search_prints_what_it_tried_and_trains_with_the_best(esmm: Esmm, shop_place: Path) -> None:

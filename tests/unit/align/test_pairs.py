@@ -67,6 +67,8 @@ def test_photos_by_customers_are_further_photos_of_their_products(folder: Path) 
     catalogue = Catalogue(Source(str(folder / "c.jsonl")), recipe(), customers)
     pairs = read_pairs([catalogue], folder / "photos.u8", side=16)
     assert (len(pairs.captions), pairs.customers) == (COUNT + 2, 2)
+    assert str(pairs).startswith(f"{COUNT + 2} pairs, with 2 of 4 judged photos by customers; 1 photos cannot be used")
+    assert "photos/none.png" in str(pairs)
     assert pairs.captions[3] == pairs.captions[4] == pairs.captions[5]
     np.testing.assert_array_equal(pairs.photos[4], pairs.photos[0])
     np.testing.assert_array_equal(pairs.photos[5], pairs.photos[1])
@@ -103,6 +105,7 @@ def test_broken_lines_photos_and_products_without_words_are_left_out(folder: Pat
     shop.write(folder / "c.jsonl", lines)
     pairs = read(folder)
     assert len(pairs.captions) == COUNT - 3
+    assert str(pairs).startswith(f"{COUNT - 3} pairs; 1 photos cannot be used (the first: 'photos/none.png' is not in")
     assert tuple(int(value) for value in pairs.photos[1, 8, 8, :3]) == shop.photo(4).getpixel((0, 0))
 
 
