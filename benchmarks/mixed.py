@@ -6,8 +6,10 @@ Right are the products of the text query. Shares and weights are chosen on the o
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 from PIL.Image import Image
@@ -29,6 +31,7 @@ from esmm.cli.common import Cluster
 from esmm.photos import Photos, decode
 from esmm.query.clauses import Clause, VectorClause
 from esmm.query.encode import IMAGE_TO_TEXT, TEXT_TO_IMAGE
+from esmm.query.fusion import Fusion
 from esmm.query.search import Ask, Searcher, request
 from esmm.recipe import Recipe
 
@@ -47,7 +50,7 @@ class Wish:
 
     photo: str
     words: str
-    gains: Mapping[str, float]
+    gains: Mapping[str, float] = field(hash=False)
 
 
 def colour_of(query: str) -> str:
@@ -94,12 +97,21 @@ class Mixer:
         if mixed:
             clauses, length = _mixed(clauses, share)
             weights |= {PHOTO: weight * length}
-        fusion = replace(self._searcher.fusion, weights=weights)
-        body = request(self._recipe, ask, clauses, fusion, self._cluster.can)
+        body = request(self._recipe, ask, clauses, fusion := self._weighed(weights), self._cluster.can)
         begun = time.perf_counter()
         found = self._searcher.send(body, fusion).hits
         self.times[mixed].append(1000 * (time.perf_counter() - begun))
         return [hit.id for hit in found]
+
+    def untuned(self, wish: Wish, words: str, weights: Mapping[str, float] = MappingProxyType({})) -> list[str]:
+        """Return the products found as it comes, but for the weights given."""
+        ask = Ask(words, self._pictures[wish.photo], size=DEPTH)
+        fusion = self._weighed({**self._searcher.fusion.weights, **weights})
+        body = request(self._recipe, ask, self._searcher.clauses(ask), fusion, self._cluster.can)
+        return [hit.id for hit in self._searcher.send(body, fusion).hits]
+
+    def _weighed(self, weights: Mapping[str, float]) -> Fusion:
+        return replace(self._searcher.fusion, weights=weights)
 
 
 def _mixed(clauses: Sequence[Clause], share: float) -> tuple[list[Clause], float]:
@@ -121,14 +133,16 @@ def rows_of(mixer: Mixer, asked: Sequence[Wish], style: str) -> list[list[str]]:
     """Measure one style of words: the colour alone, or all that the customer wants."""
     measured: dict[str, np.ndarray] = {}
     gains = {f"{wish.photo} {wish.words}": dict(wish.gains) for wish in asked}
+    typed = {wish: colour_of(wish.words) if style == "colour" else wish.words for wish in asked}
+
+    def every(found: Callable[[Wish, str], list[str]]) -> np.ndarray:
+        return ndcg({f"{wish.photo} {wish.words}": found(wish, words) for wish, words in typed.items()}, gains)
 
     def measure(share: float, weight: float, *, mixed: bool) -> np.ndarray:
-        found = {}
-        for wish in asked:
-            words = colour_of(wish.words) if style == "colour" else wish.words
-            found[f"{wish.photo} {wish.words}"] = mixer.hits(wish, words, share, weight, mixed=mixed)
-        return ndcg(found, gains)
+        return every(partial(mixer.hits, share=share, weight=weight, mixed=mixed))
 
+    measured["untuned"] = every(mixer.untuned)
+    measured["untuned, but no photo against texts"] = every(partial(mixer.untuned, weights={IMAGE_TO_TEXT: 0.0}))
     measured["photo alone, beside the keyword"] = chosen_elsewhere(
         {(0.0, weight): measure(0.0, weight, mixed=False) for weight in WEIGHTS}
     )
