@@ -114,17 +114,20 @@ def main() -> None:
     def measured(scores: Matrix) -> Matrix:
         return ndcg(runs(scores, shop, queries), gains)
 
+    def alike_by(scores: Matrix) -> Matrix:
+        return ndcg(runs(scores, shop, list(shop.asked)), shop.gains)
+
     words, looks = asked @ passages.T, asked @ photos.T
     alone = chosen_elsewhere({(share,): measured((1 - share) * words + share * looks) for share in SHARES})
     pairs = itertools.product(WEIGHTS, WEIGHTS)
     beside = chosen_elsewhere({(w, p): measured(keyword + w * words + p * looks) for w, p in pairs})
-    alike = ndcg(runs(seen @ photos.T, shop, list(shop.asked)), shop.gains)
+    told, shown = seen @ passages.T, seen @ photos.T
+    alike = chosen_elsewhere({(share,): alike_by((1 - share) * told + share * shown) for share in SHARES})
     rows = [["two fields", cell(alone), cell(beside), cell(alike)]]
     for name, vectors in joint.items():
         near = asked @ vectors.T
         own = chosen_elsewhere({(weight,): measured(keyword + weight * near) for weight in WEIGHTS})
-        found = ndcg(runs(seen @ vectors.T, shop, list(shop.asked)), shop.gains)
-        values = ((measured(near), alone), (own, beside), (found, alike))
+        values = ((measured(near), alone), (own, beside), (alike_by(seen @ vectors.T), alike))
         rows.append([name, *(f"{cell(value)}; {cell(value - base, '+')}" for value, base in values)])
     header = ("nDCG@10 [95 %]; paired difference", "words, vectors alone", "words, with the keyword", "photos")
     notes = (

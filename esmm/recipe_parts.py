@@ -132,14 +132,15 @@ class FusionWeights(Part):
 
     ``saturation`` left out means: the constant that the load measured on the index itself. The text weight is low
     because a strong keyword query loses more by vectors that reorder its full matches than it gains: 0.1 is enough to
-    find what no word matches (``benchmarks/weights.py``). A photo that a customer sends is meant to count.
+    find what no word matches (``benchmarks/weights.py``). So are those of a photo: words typed beside it say what should
+    be otherwise (``benchmarks/mixed.py``), and without words only their ratio counts.
     """
 
     keyword: Weight = 1.0
     text: Weight = 0.1
-    image: Weight = 1.0
+    image: Weight = 0.2
     text_to_image: Weight = 0.3
-    image_to_text: Weight = 1.0
+    image_to_text: Weight = 0.2
     like_text: Weight = 1.0
     like_image: Weight = 1.0
     avoid: Weight = 0.3

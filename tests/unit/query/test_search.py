@@ -150,7 +150,7 @@ def test_a_query_by_another_encoder_is_refused(changed: str) -> None:
 def test_the_weights_of_the_recipe_and_the_measured_saturation() -> None:
     own = tiny_recipe(**{"[text]": "[fusion]\ntext = 0.25\nsaturation = 3\n[text]"})
     fusion = untuned_fusion(own, 9.5)
-    assert [fusion.weight(clause) for clause in ("keyword", "text", "image", "text_to_image")] == [1, 0.25, 1, 0.3]
+    assert [fusion.weight(clause) for clause in ("keyword", "text", "image", "text_to_image")] == [1, 0.25, 0.2, 0.3]
     assert fusion.saturation == 3
     assert untuned_fusion(tiny_recipe(), 9.5).saturation == 9.5
     assert untuned_fusion(tiny_recipe(), None).saturation == DEFAULT_SATURATION
