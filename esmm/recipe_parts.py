@@ -132,8 +132,8 @@ class FusionWeights(Part):
 
     ``saturation`` left out means: the constant that the load measured on the index itself. The text weight is low
     because a strong keyword query loses more by vectors that reorder its full matches than it gains: 0.1 is enough to
-    find what no word matches (``benchmarks/weights.py``). So are those of a photo: words typed beside it say what should
-    be otherwise (``benchmarks/mixed.py``), and without words only their ratio counts.
+    find what no word matches (``benchmarks/weights.py``). So are those of a photo: words typed beside it say what
+    should be otherwise (``benchmarks/mixed.py``), and without words only their ratio counts.
     """
 
     keyword: Weight = 1.0
