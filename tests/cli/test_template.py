@@ -95,11 +95,12 @@ def test_render_without_mustache_is_the_builder_s_request(
     assert shown.code == 0
     assert LACKS in shown.err
     recipe = parse(module_recipe_text, source="esmm.toml")
-    ask = Ask(QUESTION[1], shop.photo(3), {"gender": ["Men"]}, 4)
-    assert shown.json() == json.loads(json.dumps(Searcher(client, recipe, can).request(ask)))
+    ask, searcher = Ask(QUESTION[1], shop.photo(3), {"gender": ["Men"]}, 4), Searcher(client, recipe, can)
+    assert shown.json() == json.loads(json.dumps(searcher.request(ask)))
     assert template("render", *QUESTION, "--facets").json()["aggs"].keys() == recipe.facets().keys()
     hits = client.search(index=recipe.index.name, body=shown.json())["hits"]["hits"]
-    assert hits[0]["_id"] == "p3"
+    assert [hit["_id"] for hit in hits] == [hit.id for hit in searcher.search(ask).hits]
+    assert len(hits) == 4
 
 
 def test_installed_rendered_and_removed(
