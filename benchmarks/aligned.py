@@ -80,9 +80,8 @@ class Shop:
         by_photos = nearest(dict(zip(self.asked, asked, strict=True)), self.ids, photos)
         if encoder.info.dims != self.texts.shape[1]:
             return by_photos, {}
-        both = np.hstack(
-            [WEIGHTS.image * photos, WEIGHTS.image_to_text * self.texts]
-        )  # its products are sums of cosines
+        # Products with it are weighted sums of both cosines.
+        both = np.hstack([WEIGHTS.image * photos, WEIGHTS.image_to_text * self.texts])
         return by_photos, nearest(dict(zip(self.asked, np.hstack([asked, asked]), strict=True)), self.ids, both)
 
 

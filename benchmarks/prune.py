@@ -28,7 +28,7 @@ def hidden_of(tower: Tower, photos: Sequence[Any]) -> torch.Tensor:
     rows = []
     for start in range(0, len(photos), BATCH):
         pixels = np.stack([fitted(photo, tower.config.side) for photo in photos[start : start + BATCH]])
-        rows.append(functional.gelu(tower.widen(tower.norm(tower.features(normalised(pixels)).float()))))
+        rows.append(tower.hidden(tower.features(normalised(pixels))))
     return torch.cat(rows)
 
 
@@ -49,16 +49,14 @@ def rows_of(shop: Shop) -> Iterator[list[str]]:
     queries = dict(zip(gains, load_encoder(shop.data.recipe.text, role="query").encode(list(gains)), strict=True))
     with torch.inference_mode():
         hidden = hidden_of(tower, shop.photos)
-        whole = pruned(tower, hidden, hidden.shape[1])
-        base = ndcg(nearest(queries, shop.ids, whole.numpy()), gains)
-        for share in SHARES:
-            count = int(share * hidden.shape[1])
-            made = pruned(tower, hidden, count)
-            values = ndcg(nearest(queries, shop.ids, made.numpy()), gains)
+        vectors = {count: pruned(tower, hidden, count) for count in (int(s * hidden.shape[1]) for s in SHARES)}
+        values = {count: ndcg(nearest(queries, shop.ids, made.numpy()), gains) for count, made in vectors.items()}
+        whole = max(vectors)
+        for count, made in vectors.items():
             size = count * (tower.widen.in_features + tower.out.out_features) / 1e6
-            cosines = (made * whole).sum(1)
-            difference = "" if share == 1 else cell(values - base, "+")
-            yield [str(count), f"{size:.2f}", f"{cosines.mean():.4f}", cell(values), difference]
+            cosines = (made * vectors[whole]).sum(1)
+            difference = "" if count == whole else cell(values[count] - values[whole], "+")
+            yield [str(count), f"{size:.2f}", f"{cosines.mean():.4f}", cell(values[count]), difference]
 
 
 def main() -> None:

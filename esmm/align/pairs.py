@@ -35,6 +35,11 @@ class Catalogue:
     recipe: "Recipe"
     customers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
+    @property
+    def judged(self) -> int:
+        """How many photos by customers there should be."""
+        return sum(map(len, self.customers.values()))
+
 
 @dataclass
 class Pairs:
@@ -55,7 +60,7 @@ class Pairs:
 
     def __str__(self) -> str:
         taken = f", with {self.customers:,} of {self.judged:,} judged photos by customers" if self.judged else ""
-        left = f"; {self.broken:,} photos cannot be used (the first: {self.first_fault})" if self.broken else ""
+        left = f"; {_unusable(self.broken, self.first_fault)}" if self.broken else ""
         return f"{len(self.captions):,} pairs{taken}{left}"
 
 
@@ -100,7 +105,7 @@ def read_pairs(catalogues: Sequence[Catalogue], file: Path, *, side: int, limit:
         [captions for one in found for captions in _captions(one.parts)],
         [number for number, one in enumerate(found) for _ in one.parts],
         sum(one.customers for one in found),
-        sum(len(photos) for catalogue in catalogues for photos in catalogue.customers.values()),
+        sum(catalogue.judged for catalogue in catalogues),
         sum(one.broken for one in found),
         next((one.first_fault for one in found if one.first_fault), ""),
     )
@@ -178,10 +183,10 @@ def _check_recipe(recipe: "Recipe") -> None:
 def _check_customers(catalogue: Catalogue, found: _Found) -> None:
     if found.customers or not catalogue.customers:
         return
-    count = sum(map(len, catalogue.customers.values()))
     why = found.first_fault or f"{catalogue.source.catalogue} lacks their products"
     raise AlignError(
-        f"none of the {count:,} judged photos by customers can be used: {why}", "name where they are with --photos"
+        f"none of the {catalogue.judged:,} judged photos by customers can be used: {why}",
+        "name where they are with --photos",
     )
 
 
@@ -190,8 +195,12 @@ def _check_enough(source: "Source", found: _Found) -> None:
         return
     why = f"{found.lacking:,} products lack a photo or a text"
     if found.broken:
-        why += f", {found.broken:,} photos cannot be used (the first: {found.first_fault})"
+        why += f", {_unusable(found.broken, found.first_fault)}"
     raise AlignError(
         f"{source.catalogue} gives {len(found.parts)} pairs of photo and text, and a training needs {LEAST}: {why}",
         "name a larger catalogue, or where its photos are with --photos",
     )
+
+
+def _unusable(count: int, first_fault: str) -> str:
+    return f"{count:,} photos cannot be used (the first: {first_fault})"

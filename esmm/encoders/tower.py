@@ -112,8 +112,11 @@ class Tower(nn.Module):
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
         """Bring features into the text encoder's space: unit rows, shape (photos, dims)."""
-        hidden = nn.functional.gelu(self.widen(self.norm(features.float())))
-        return nn.functional.normalize(self.out(hidden), dim=1)
+        return nn.functional.normalize(self.out(self.hidden(features)), dim=1)
+
+    def hidden(self, features: torch.Tensor) -> torch.Tensor:
+        """Return what the projection makes of features on its way: shape (photos, hidden)."""
+        return nn.functional.gelu(self.widen(self.norm(features.float())))
 
     def train(self, mode: bool = True) -> "Tower":  # torch's own signature
         """Switch to training; the statistics of all batch norms stay as they are.

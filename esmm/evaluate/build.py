@@ -14,7 +14,7 @@ from esmm.evaluate.systems import Ground, Run, alone, at_random, equal, fused, o
 from esmm.evaluate.yardstick import optimised
 from esmm.learn.scores import FORM
 from esmm.learn.stack import RRF_CONSTANT
-from esmm.query.encode import IMAGE_TO_TEXT
+from esmm.query.encode import WAYS
 from esmm.query.fusion import KEYWORD
 from esmm.significance import bootstrap
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RANX = "ranx optimize_fusion"
 _FORM = "keyword ("
-_OF_PHOTOS = ("image", IMAGE_TO_TEXT)
+_OF_PHOTOS = {clause for clause, _, modality in WAYS if modality == "photo"}
 _FEW = 10
 _POINTS = 21
 _SIGNIFICANT = 0.05

@@ -50,10 +50,7 @@ def recipe_text(guesses: Sequence[Guess], *, name: str, id_field: str) -> str:
         id_field=id_field,
         embeds=any(g.embed for g in guesses),
         photos=any(g.type == "photo" for g in guesses),
-        text_weight=FusionWeights().text,
-        image_weight=FusionWeights().image,
-        text_to_image_weight=FusionWeights().text_to_image,
-        image_to_text_weight=FusionWeights().image_to_text,
+        fusion=FusionWeights(),
     )
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 

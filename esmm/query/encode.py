@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 AVOID = "avoid"
 # Where both lie in one space, words against photos and a photo against words are evidence of their own.
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text_to_image", "image_to_text"
+# Each clause, whose vectors it looks at, and what of a question it compares with them.
+WAYS: tuple[tuple[str, str, Modality], ...] = (
+    ("text", "text", "text"),
+    ("image", "image", "photo"),
+    (TEXT_TO_IMAGE, "image", "text"),
+    (IMAGE_TO_TEXT, "text", "photo"),
+)
 _OWN: Mapping[Modality, str] = {"text": "text", "photo": "image"}
 _REMEMBERED = 1024
 
@@ -79,15 +86,9 @@ def sources_of(clauses: Mapping[str, Any], asked: "set[Modality]") -> list[Sourc
     its own.
     """
     infos = {name: EncoderInfo.from_meta(entry["encoder"]) for name, entry in clauses.items()}
-    ways: list[tuple[str, str, Modality]] = [
-        ("text", "text", "text"),
-        ("image", "image", "photo"),
-        (TEXT_TO_IMAGE, "image", "text"),
-        (IMAGE_TO_TEXT, "text", "photo"),
-    ]
     return [
         Source(clause, clauses[name]["field"], modality, encoder)
-        for clause, name, modality in ways
+        for clause, name, modality in WAYS
         if modality in asked and name in infos and (encoder := _encoder_for(modality, name, infos))
     ]
 
